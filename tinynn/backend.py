@@ -7,7 +7,9 @@ writes ``xp.exp``, ``xp.matmul`` ... for both. Arrays cross between host and dev
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -22,13 +24,16 @@ class BackendError(ImportError):
     """The array library asked for is not installed or finds no device."""
 
 
-def _kind(x: object) -> str | None:
-    """Name of the array library that `x` belongs to, or None if it is not an array."""
-    package = type(x).__module__.partition(".")[0]
-    return package if package in BACKENDS and hasattr(x, "dtype") else None
+def _find_library(kind: type) -> str | None:
+    """Name of the array library whose arrays or scalars have this type, or None."""
+    package = kind.__module__.partition(".")[0]
+    return package if package in BACKENDS and hasattr(kind, "dtype") else None
 
 
-def get_array_module(*arrays: object, **named: object) -> ModuleType:
+_library: Callable[[type], str | None] = functools.cache(_find_library)
+
+
+def get_array_module(*arrays: Any, **named: Any) -> ModuleType:
     """The array library of the arguments: the module ``numpy`` or ``cupy``.
 
     Arguments that are no arrays (numbers, lists) fit either library. Pass arrays by keyword to
@@ -40,7 +45,7 @@ def get_array_module(*arrays: object, **named: object) -> ModuleType:
         If NumPy and CuPy arrays are mixed; names one argument of each kind.
     """
     names = {f"argument {i}": x for i, x in enumerate(arrays)} | named
-    kinds = {name: kind for name, x in names.items() if (kind := _kind(x))}
+    kinds = {name: kind for name, x in names.items() if (kind := _library(type(x)))}
     first = next(iter(kinds), None)
     for name, kind in kinds.items():
         if first is not None and kind != kinds[first]:
@@ -83,7 +88,7 @@ def get_backend(name: str) -> ModuleType:
     return xp
 
 
-def asarray(x: object, backend: str = "numpy", dtype: object = None) -> Array:
+def asarray(x: Any, backend: str = "numpy", dtype: object = None) -> Array:
     """`x` as an array of the given backend and dtype; copied only if something has to change.
 
     Raises
@@ -92,13 +97,30 @@ def asarray(x: object, backend: str = "numpy", dtype: object = None) -> Array:
         As `get_backend`.
     """
     xp = get_backend(backend)
-    if _kind(x) not in (None, backend):
+    if _library(type(x)) not in (None, backend):
         x = to_numpy(x)
     return xp.asarray(x, dtype=dtype)
 
 
-def to_numpy(x: object) -> np.ndarray:
+def to_numpy(x: Any) -> np.ndarray:
     """`x` as a NumPy array on the host; a NumPy array is returned as it is."""
-    if _kind(x) in (None, "numpy"):
+    if _library(type(x)) in (None, "numpy"):
         return np.asarray(x)
-    return x.get()  # type: ignore[attr-defined]
+    return x.get()
+
+
+class OnBackend:
+    """An object that computes with one array library, `xp`; it can be copied and pickled.
+
+    Modules cannot be pickled, so the name of the library stands for it.
+    """
+
+    xp: ModuleType = np
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v.__name__ if k == "xp" else v for k, v in self.__dict__.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "xp" in state:
+            self.xp = get_backend(state["xp"])

@@ -22,6 +22,7 @@ def check_array(
     dtype: object = None,
     finite: bool = True,
     empty: bool = False,
+    like: Array = None,
 ) -> Array:
     """`x` as a floating-point array that is safe to compute with.
 
@@ -39,17 +40,19 @@ def check_array(
     dtype : dtype, optional
     finite, empty : bool
         Whether NaN and inf are refused, whether arrays without elements are allowed.
+    like : array, optional
+        An array of the model; `x` has to come from the same library, a list becomes an array of it.
 
     Raises
     ------
     TypeError
-        Complex, sparse, object or text data.
+        Complex, sparse, object or text data; an array of another library than `like`.
     ValueError
         Wrong shape, no elements, NaN or inf.
     """
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix; tinynn works on dense arrays: pass {name}.toarray()")
-    xp = get_array_module(**{name: x})
+    xp = get_array_module(**{name: x}) if like is None else get_array_module(**{name: x}, model=like)
     try:
         a = xp.asarray(x)
     except ValueError as error:
@@ -143,3 +146,51 @@ def check_integer(x: int, name: str, *, low: int | None = None) -> int:
     if low is not None and value < low:
         raise ValueError(f"{name} must be at least {low}; got {value}")
     return value
+
+
+def check_labels(y: object, name: str) -> Array:
+    """`y` as integer labels (M,); one column (M, 1) counts as a vector, 1.0 and True as 1.
+
+    Raises
+    ------
+    TypeError
+        Complex, sparse, object or text data.
+    ValueError
+        Several columns, no elements, NaN or inf, or a value that is no integer.
+    """
+    a = check_array(y, name, ndim=(1, 2))
+    if a.ndim == 2 and a.shape[1] != 1:
+        raise ValueError(
+            f"{name} has shape {a.shape}; wanted one label per sample: "
+            f"for scores (M, K) of K classes pass {name}.argmax(axis=1)"
+        )
+    a = a.ravel()
+    wrong = a % 1 != 0
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise ValueError(
+            f"{name}[{first}] is {float(a[first]):g}; wanted integer labels, no scores or probabilities"
+        )
+    return a.astype(np.int64)
+
+
+def check_classes(n_classes: int | None, **labels: Array) -> int:
+    """The number of classes K, by default the largest label + 1; all named labels lie in 0 .. K - 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n_classes` is no positive integer, or a label lies outside; names the first such label.
+    """
+    if n_classes is None:
+        n_classes = max(1, *(int(a.max()) + 1 for a in labels.values()))
+    n_classes = check_integer(n_classes, "n_classes", low=1)
+    for name, a in labels.items():
+        wrong = (a < 0) | (a >= n_classes)
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise ValueError(
+                f"{name}[{first}] is {int(a[first])}; "
+                f"with {n_classes} classes the labels are 0 to {n_classes - 1}"
+            )
+    return n_classes

@@ -1,0 +1,66 @@
+"""Files that are whole or not there: written under another name, then renamed.
+
+Arrays go to safetensors (no pickle: reading a file never runs code).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+
+def replace_file(path: str | os.PathLike, write: Callable[[str], None]) -> None:
+    """Call `write` with a temporary name beside `path`, then rename; a failure leaves `path` as it was."""
+    path = Path(path)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        write(aside)
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o666 & ~_umask())
+        os.replace(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_tensors(
+    path: str | os.PathLike, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named arrays (and text) to a safetensors file, whole or not at all."""
+    contiguous = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
+    replace_file(path, lambda aside: save_file(contiguous, aside, metadata=dict(metadata or {})))
+
+
+def load_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays and metadata of a safetensors file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is truncated or no safetensors file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is truncated or no safetensors file of NumPy arrays ({error})"
+        ) from error

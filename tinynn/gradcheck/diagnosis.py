@@ -1,0 +1,214 @@
+"""From two gradients that differ to the mistake that makes them differ.
+
+Every suspect computes what the analytic gradient would be, had that mistake been made, and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+CLOSE = 1e-5  # relative; far above the error of the differences, far below the effect of a mistake
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one gradient that is wrong.
+
+    Attributes
+    ----------
+    name : str
+        Of the variable: "X", "W", "prediction" ...
+    analytic : array
+        The gradient under test, in the shape it came in.
+    jacobian : variable's shape + output's shape
+        Numerical derivative of the outputs with respect to the variable.
+    upstream : output's shape
+        dL/d output that backward was given; 1 for a loss.
+    smooth : variable's shape, bool
+        Where there is no kink.
+    value, output : arrays
+        The variable, and the output at it.
+    batch : int
+        Number of samples M.
+    forward_at : callable or None
+        The layer's output for another input of the same shape.
+    """
+
+    name: str
+    analytic: np.ndarray
+    jacobian: np.ndarray
+    upstream: np.ndarray
+    smooth: np.ndarray
+    value: np.ndarray
+    output: np.ndarray
+    batch: int
+    forward_at: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @property
+    def numeric(self) -> np.ndarray:
+        """The right gradient, in the shape of the variable."""
+        return np.tensordot(self.jacobian, self.upstream, axes=self.upstream.ndim)
+
+    def explains(self, suspect: np.ndarray) -> bool:
+        """Whether the analytic gradient is `suspect`, wherever there is no kink."""
+        if suspect.shape != self.analytic.shape:
+            return False
+        smooth = self.smooth if self.smooth.shape == suspect.shape else np.ones(suspect.shape, bool)
+        return close(self.analytic[smooth], suspect[smooth])
+
+    def elementwise_slope(self) -> np.ndarray | None:
+        """f'(x) for every entry if the layer maps every entry by itself, else None."""
+        if self.value.shape != self.output.shape or not self.value.size:
+            return None
+        square = self.jacobian.reshape(self.value.size, self.value.size)
+        off_diagonal = square - np.diag(np.diag(square))
+        if abs(off_diagonal).max() > CLOSE * abs(square).max():
+            return None
+        return np.diag(square).reshape(self.value.shape)
+
+
+def close(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether a and b agree, measured by the larger of the two."""
+    scale = max(abs(a).max(initial=0), abs(b).max(initial=0))
+    return bool(np.isfinite(scale)) and bool(abs(a - b).max(initial=0) <= CLOSE * scale)
+
+
+def diagnose(evidence: Evidence) -> str:
+    """The first mistake that explains the evidence, in words."""
+    found = next(_suspects(evidence), None)
+    return f"{evidence.name}: {found or _worst_entry(evidence)}"
+
+
+def _suspects(e: Evidence) -> Iterator[str]:
+    a, n = e.analytic, e.numeric
+    if not np.isfinite(a).all():
+        yield "the gradient contains NaN or inf"
+    if e.explains(np.zeros_like(a)):
+        yield "the gradient is zero: a term or a layer is left out"
+    if a.ndim == 2 and e.explains(n.T) and not e.explains(n):
+        yield "transposed: W (n_out, n_in) has the gradient dY' X, not X' dY"
+    yield from _not_summed_over_batch(e)
+    if a.shape != n.shape:
+        yield f"the gradient has shape {a.shape}, the variable has shape {n.shape}"
+        return
+    yield from _constant_factor(e)
+    if n.shape == e.upstream.shape and e.value.shape == e.output.shape:
+        yield from _same_shape(e)
+    if e.upstream.ndim == 0:
+        yield from _wrong_variable_of_loss(e)
+    elif a.ndim == 2 and e.explains(e.upstream.T @ e.output):
+        yield "taken at the wrong variable: the layer's output stands where its input belongs"
+
+
+def _not_summed_over_batch(e: Evidence) -> Iterator[str]:
+    """A parameter's gradient is the sum of the contributions of all samples."""
+    if e.upstream.ndim == 0 or e.name == "X":
+        return
+    terms = e.jacobian * e.upstream
+    by_sample = np.moveaxis(terms.sum(axis=tuple(range(e.value.ndim + 1, terms.ndim))), -1, 0)
+    if e.explains(by_sample):
+        yield "not summed over the batch: every sample's contribution is still there by itself"
+    if e.batch > 1 and any(e.explains(one) for one in by_sample):
+        yield "not summed over the batch: it holds the contribution of one sample only"
+
+
+def _constant_factor(e: Evidence) -> Iterator[str]:
+    a, n, M = e.analytic[e.smooth], e.numeric[e.smooth], e.batch
+    if not n.any():
+        return
+    factor = float(np.vdot(a, n) / np.vdot(n, n))
+    if not factor or not close(a, factor * n):
+        return
+    sign = "the sign is wrong" if factor < 0 else ""
+    size = abs(factor)
+    known = {
+        1.0: "",
+        float(M): f"1/M is missing (the gradient is M = {M} times too large)",
+        1.0 / M: f"1/M is there twice, or a mean stands for a sum over the batch (M = {M} times too small)",
+        2.0: "factor 2: the gradient is twice too large",
+        0.5: "factor 2: the gradient is half of what it should be",
+    }
+    if M == 2 and size in (2.0, 0.5):
+        yield f"factor 2 or 1/M (M = 2 cannot tell; check a larger batch): {size:g} times the right one"
+    for value, words in known.items():
+        if abs(size - value) <= CLOSE * value:
+            yield " and ".join(filter(None, (sign, words)))
+    yield " and ".join(filter(None, (sign, f"off by the constant factor {size:.6g}")))
+
+
+def _same_shape(e: Evidence) -> Iterator[str]:
+    """Mistakes of layers that keep the shape: activations, softmax, dropout, skip connections."""
+    slope = e.elementwise_slope()
+    if slope is not None:
+        masked = abs(slope) < CLOSE * abs(slope).max()
+        open_ = ~masked & e.smooth
+        if masked.any() and close(e.analytic[open_], e.numeric[open_]):
+            yield "the mask is forgotten: entries that the forward pass cut off still get a gradient"
+        if e.explains(e.upstream):
+            values = slope[open_]
+            if masked.any() and close(values, np.full_like(values, values[:1].mean())):
+                yield "the mask is forgotten: dX = dY"
+            yield "the derivative of this layer is left out: dX = dY"
+        yield from _wrong_variable(e)
+        yield "wrong derivative of an elementwise layer: a term of it is left out or wrong" + _at_worst(e)
+        return
+    diagonal = np.einsum("ii->i", e.jacobian.reshape(e.value.size, -1)).reshape(e.value.shape)
+    if e.explains(diagonal * e.upstream):
+        yield "off-diagonal terms are missing: every output depends on every input, as in a softmax"
+    if e.explains(e.numeric - e.upstream):
+        yield "a term is left out: the skip connection, dX lacks dY itself"
+    if e.explains(e.numeric + e.upstream):
+        yield "a term too many: dX contains dY itself once more than it should"
+
+
+def _wrong_variable(e: Evidence) -> Iterator[str]:
+    """F' is evaluated at the output instead of the input, or the other way round."""
+    if e.forward_at is None:
+        return
+    if e.explains(_slope(e.forward_at, e.output) * e.upstream):
+        yield "taken at the wrong variable: f' at the output a, where it belongs at the input z"
+    inverse, inside = _invert(e.forward_at, e.value)
+    suspect = _slope(e.forward_at, inverse) * e.upstream
+    if inside.sum() > 2 and close(e.analytic[inside], suspect[inside]):
+        yield "taken at the wrong variable: f' written in terms of the output a = f(z), but given the input z"
+
+
+def _slope(f: Callable[[np.ndarray], np.ndarray], z: np.ndarray, h: float = 1e-5) -> np.ndarray:
+    return (f(z + h) - f(z - h)) / (2 * h)
+
+
+def _invert(f: Callable[[np.ndarray], np.ndarray], y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By bisection, w in [-20, 20] with f(w) = y for an increasing f, and where there is one."""
+    low, high = np.full_like(y, -20), np.full_like(y, 20)
+    inside = (f(low) < y) & (y < f(high))
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = f(middle) < y
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return low, inside
+
+
+def _wrong_variable_of_loss(e: Evidence) -> Iterator[str]:
+    for words, p in (
+        ("the probability σ(z)", 1 / (1 + np.exp(-np.clip(e.value, -500, 500)))),
+        ("the probability softmax(z)", np.exp(e.value - e.value.max(axis=-1, keepdims=True))),
+    ):
+        p = p / p.sum(axis=-1, keepdims=True) if "softmax" in words else p
+        back = e.analytic * p * (1 - p)
+        if "softmax" in words:
+            back = p * (e.analytic - (p * e.analytic).sum(axis=-1, keepdims=True))
+        if close(back, e.numeric):
+            yield f"taken at the wrong variable: with respect to {words} instead of the logit z"
+
+
+def _worst_entry(e: Evidence) -> str:
+    return "wrong, but by none of the known mistakes" + _at_worst(e)
+
+
+def _at_worst(e: Evidence) -> str:
+    error = np.where(e.smooth, abs(e.analytic - e.numeric), 0)
+    at = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
+    return f"; worst entry {at}: {e.analytic[at]:.6g} instead of {e.numeric[at]:.6g}"

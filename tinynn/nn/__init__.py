@@ -1,0 +1,36 @@
+"""Layers, activations, losses and the network that holds them: explicit forward and backward."""
+
+from tinynn.nn.activations import LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
+from tinynn.nn.layers import Dense, Dropout, Layer, Residual
+from tinynn.nn.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Hinge,
+    Huber,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+)
+from tinynn.nn.sequential import Sequential
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Dense",
+    "Dropout",
+    "Hinge",
+    "Huber",
+    "Layer",
+    "LeakyReLU",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]

@@ -1,0 +1,163 @@
+"""Activations: each a function and its derivative, side by side, safe for any z.
+
+No exponential here ever gets a positive argument, so none overflows. What the derivative needs is
+cached by forward: A where the derivative is simplest in the output, Z where it needs the input.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+
+from tinynn.backend import Array
+from tinynn.nn.layers import Cached, Layer, Shape
+from tinynn.validation import check_number
+
+
+def sigmoid(z: Array, xp: ModuleType = np, out: Array = None) -> Array:
+    """1 / (1 + exp(-z)), for z < 0 as exp(z) / (1 + exp(z))."""
+    return xp.divide(xp.exp(xp.minimum(z, 0)), 1 + xp.exp(-xp.abs(z)), out=out)  # S4 (26)
+
+
+def softplus(z: Array, xp: ModuleType = np, out: Array = None) -> Array:
+    """ln(1 + exp(z)) = max(z, 0) + ln(1 + exp(-|z|))."""
+    return xp.add(xp.maximum(z, 0), xp.log1p(xp.exp(-xp.abs(z))), out=out)
+
+
+def softmax(z: Array, xp: ModuleType = np, out: Array = None) -> Array:
+    """exp(z_i) / sum_j exp(z_j) along the last axis; the same for z shifted by its maximum."""
+    e = xp.exp(z - z.max(axis=-1, keepdims=True))
+    return xp.divide(e, e.sum(axis=-1, keepdims=True), out=out)
+
+
+class Activation(Layer):
+    """a = σ(z): same shape in and out, no parameters."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+
+class Sigmoid(Activation):
+    """σ(z) = 1 / (1 + exp(-z)), between 0 and 1; σ' = σ (1 - σ). S4 (26), (27)."""
+
+    A = Cached()
+
+    def forward(self, Z: Array) -> Array:
+        self.A = sigmoid(Z, self.xp, out=self.out)
+        return self.A
+
+    def backward(self, dA: Array) -> Array:
+        slope = self.xp.subtract(1, self.A, out=self.out_grad)
+        slope *= self.A  # σ'(z) = σ(z) (1 - σ(z))                                            S4 (27)
+        return self.xp.multiply(slope, dA, out=slope)
+
+
+class Tanh(Activation):
+    """tanh(z), between -1 and 1; tanh' = 1 - tanh²."""
+
+    A = Cached()
+
+    def forward(self, Z: Array) -> Array:
+        self.A = self.xp.tanh(Z, out=self.out)
+        return self.A
+
+    def backward(self, dA: Array) -> Array:
+        slope = self.xp.multiply(self.A, self.A, out=self.out_grad)
+        slope = self.xp.subtract(1, slope, out=slope)  # tanh'(z) = 1 - tanh²(z)
+        return self.xp.multiply(slope, dA, out=slope)
+
+
+class ReLU(Activation):
+    """max(0, z); slope 1 for z > 0, else 0 (at the kink z = 0 too, as in torch)."""
+
+    A = Cached()
+
+    def forward(self, Z: Array) -> Array:
+        self.A = self.xp.maximum(Z, 0, out=self.out)
+        return self.A
+
+    def backward(self, dA: Array) -> Array:
+        slope = self.xp.sign(self.A, out=self.out_grad)  # a = max(0, z) >= 0, so its sign is the slope
+        return self.xp.multiply(slope, dA, out=slope)
+
+
+class LeakyReLU(Activation):
+    """z for z > 0, else negative_slope * z (the slope at z = 0 is negative_slope, as in torch).
+
+    Parameters
+    ----------
+    negative_slope : float
+        In [0, 1). Source: Maas et al. 2013, "Rectifier nonlinearities improve acoustic models".
+    """
+
+    Z = Cached()
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = check_number(negative_slope, "negative_slope", low=0, high=1, closed="left")
+
+    def forward(self, Z: Array) -> Array:
+        self.Z = Z
+        return self.xp.maximum(Z, self.negative_slope * Z, out=self.out)
+
+    def backward(self, dA: Array) -> Array:
+        slope = self.xp.maximum(self.Z > 0, self.negative_slope, out=self.out_grad, dtype=self.Z.dtype)
+        return self.xp.multiply(slope, dA, out=slope)
+
+    def __repr__(self) -> str:
+        return f"LeakyReLU({self.negative_slope:g})"
+
+
+class Softplus(Activation):
+    """ln(1 + exp(z)), a smooth ReLU; its derivative is the sigmoid."""
+
+    Z = Cached()
+
+    def forward(self, Z: Array) -> Array:
+        self.Z = Z
+        return softplus(Z, self.xp, out=self.out)
+
+    def backward(self, dA: Array) -> Array:
+        slope = sigmoid(self.Z, self.xp, out=self.out_grad)  # softplus'(z) = σ(z)
+        return self.xp.multiply(slope, dA, out=slope)
+
+
+class SiLU(Activation):
+    """z σ(z), a smooth ReLU that dips below zero.
+
+    Source: Elfwing et al. 2018, "Sigmoid-weighted linear units".
+    """
+
+    Z, S = Cached(), Cached()
+
+    def forward(self, Z: Array) -> Array:
+        self.Z, self.S = Z, sigmoid(Z, self.xp)
+        return self.xp.multiply(Z, self.S, out=self.out)
+
+    def backward(self, dA: Array) -> Array:
+        slope = self.xp.subtract(1, self.S, out=self.out_grad)
+        slope *= self.Z
+        slope += 1
+        slope *= self.S  # (z σ)' = σ + z σ' = σ (1 + z (1 - σ))
+        return self.xp.multiply(slope, dA, out=slope)
+
+
+class Softmax(Activation):
+    """a_i = exp(z_i) / sum_j exp(z_j) over the features: probabilities that sum to one.
+
+    Every output depends on every input: da_i/dz_j = a_i (δ_ij - a_j). To train a classifier, let the
+    network end in logits and use `CrossEntropy`, which contains the softmax. S4, activation functions
+    (the erratum there: the sum in the denominator needs an index of its own).
+    """
+
+    A = Cached()
+
+    def forward(self, Z: Array) -> Array:
+        self.A = softmax(Z, self.xp, out=self.out)
+        return self.A
+
+    def backward(self, dA: Array) -> Array:
+        weighted = self.xp.multiply(dA, self.A, out=self.out_grad)
+        mean = weighted.sum(axis=-1, keepdims=True)
+        weighted -= self.A * mean  # dz_j = a_j (da_j - sum_i da_i a_i)
+        return weighted

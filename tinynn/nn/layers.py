@@ -1,0 +1,340 @@
+"""Layers: a forward pass, a backward pass, and what the one hands to the other.
+
+Notation of the slides: layer l maps a^{l-1} to z^l and a^l; here X is what enters a layer and Y what
+leaves it, one sample a row. ``dY`` is short for the derivative of the loss with respect to Y, and so
+for every name: backward receives dY, stores dW for each parameter W, and returns dX.
+
+The same line serves teaching and training. By itself a layer allocates what it returns
+(``out=None``). Bound to a batch size (`Layer.bind`, done by `tinynn.training.fit`), it writes into
+buffers, and a training step allocates nothing for its activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinynn.backend import Array, OnBackend
+from tinynn.nn.initializers import INITIALIZERS
+from tinynn.validation import check_integer, check_number
+
+Shape = tuple[int, ...]
+
+
+class Cached:
+    """An attribute that forward sets for backward; reading it too early is an error that says so."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: object, owner: type) -> Any:
+        if layer is None:
+            return self
+        raise RuntimeError(f"{owner.__name__}: backward before forward (no {self.name} is cached yet)")
+
+
+class Layer(OnBackend):
+    """A differentiable map Y = f(X), with its derivative written out by hand.
+
+    A layer of your own needs `forward` and `backward`; if it has parameters, also
+    `parameter_names`. Check it with `tinynn.gradcheck.check_layer`, put it into a `Sequential`.
+
+    Attributes
+    ----------
+    parameter_names : dict
+        Name in the `state_dict` -> attribute, for example {"weight": "W"}. Backward leaves the
+        gradient of the parameter ``W`` in the attribute ``dW``.
+    xp : module
+        numpy or cupy; set by the `Sequential` that holds the layer.
+    training : bool
+        False on the copies that predict (see `inference_copy`).
+    out, out_grad : array or None
+        Where forward and backward write what they return; None allocates it.
+    """
+
+    parameter_names: Mapping[str, str] = {}
+    training = True
+    out: Array = None
+    out_grad: Array = None
+
+    def forward(self, X: Array) -> Array:
+        """Y = f(X) for a batch X (M, n_in); keeps what backward needs."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def backward(self, dY: Array) -> Array:
+        """DL/dX from dY = dL/dY, for the batch of the last forward; sets the parameters' gradients.
+
+        Gradients are overwritten, not added up: calling backward twice gives the same twice.
+
+        Raises
+        ------
+        RuntimeError
+            Before the first forward.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define backward")
+
+    def backward_parameters(self, dY: Array) -> None:
+        """Only the gradients of the parameters: the first layer of a training step needs no dX."""
+        self.backward(dY)
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        """Draw the parameters, if there are any, from `rng`."""
+
+    def output_shape(self, shape: Shape) -> Shape | None:
+        """Shape of Y for X of the given shape; None if the layer cannot tell."""
+        return None
+
+    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
+        """Allocate the buffers for batches of the given shape; return the shape of Y.
+
+        A layer that cannot tell its output's shape stays unbound, and so do those after it.
+        """
+        after = self.output_shape(shape)
+        if after is not None:
+            self.out = self.xp.empty(after, dtype)
+            self.out_grad = self.xp.empty(shape, dtype)
+        return after
+
+    def unbind(self) -> None:
+        """Give the buffers up: from now on every call returns an array of its own."""
+        self.out = self.out_grad = None
+
+    def inference_copy(self) -> Layer:
+        """A copy with the same parameters (the same memory) but its own cache, for prediction."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, training=False, out=None, out_grad=None)
+        return twin
+
+    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """This layer and those inside it, each with its prefix in the state_dict ("2.0.")."""
+        yield prefix, self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Dense(Layer):
+    """Y = X W' + b, the weighted sum of every neuron's inputs.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Number of inputs and of neurons.
+    bias : bool
+        Without it there is no b.
+    init : "he" or "glorot"
+        How wide the weights are drawn (`tinynn.nn.initializers`); the bias starts at zero.
+    rng : int, Generator or None
+        Where the weights come from when the layer is used by itself; a `Sequential` with an rng
+        draws them anew.
+
+    Attributes
+    ----------
+    W : (n_out, n_in)
+        Weights, as on the slides and in torch ("weight").
+    b : (n_out,)
+        Bias ("bias").
+    dW, db
+        Their gradients after backward.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Sizes that are not positive integers; an unknown `init`; X of the wrong width.
+    """
+
+    X = Cached()
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        bias: bool = True,
+        init: str = "he",
+        rng: int | np.random.Generator | None = None,
+    ) -> None:
+        self.n_in = check_integer(n_in, "n_in", low=1)
+        self.n_out = check_integer(n_out, "n_out", low=1)
+        if init not in INITIALIZERS:
+            raise ValueError(f"init must be one of {', '.join(INITIALIZERS)}; got {init!r}")
+        self.init = init
+        self.parameter_names = {"weight": "W", "bias": "b"} if bias else {"weight": "W"}
+        self.dW = self.db = self.b = None
+        self.W = np.empty((n_out, n_in))
+        if bias:
+            self.b = np.empty(n_out)
+        self.initialize(np.random.default_rng(rng))
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        self.W[...] = self.xp.asarray(INITIALIZERS[self.init](self.n_in, self.n_out, rng))
+        if self.b is not None:
+            self.b[...] = 0
+
+    def forward(self, X: Array) -> Array:
+        if X.shape[1:] != (self.n_in,):
+            raise ValueError(
+                f"Dense({self.n_in}, {self.n_out}): X has shape {X.shape}; wanted (M, {self.n_in})"
+            )
+        self.X = X
+        Y = self.xp.dot(X, self.W.T, out=self.out)  # z^l = W^l a^{l-1} + b^l            S4 (49)
+        if self.b is not None:
+            Y = self.xp.add(Y, self.b, out=Y)
+        return Y
+
+    def backward(self, dY: Array) -> Array:
+        self.backward_parameters(dY)
+        return self.xp.dot(dY, self.W, out=self.out_grad)  # dL/da^{l-1} = (W^l)' dL/dz^l      S4 BP2
+
+    def backward_parameters(self, dY: Array) -> None:
+        self.dW = self.xp.dot(dY.T, self.X, out=self.dW)  # dL/dW^l = dL/dz^l (a^{l-1})'      S4 BP3
+        if self.b is not None:
+            self.db = dY.sum(axis=0, out=self.db)  # dL/db^l = dL/dz^l, summed over the batch      S4 BP4
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape[1:] != (self.n_in,):
+            raise ValueError(f"{self!r} wants {self.n_in} inputs but is given {shape[1]}")
+        return shape[0], self.n_out
+
+    def __repr__(self) -> str:
+        return f"Dense({self.n_in}, {self.n_out})"
+
+
+class Dropout(Layer):
+    """Sets each entry to zero with probability p in training; does nothing in prediction.
+
+    The survivors are divided by 1 - p, so that the mean of Y is X in both. Every forward pass draws
+    a new mask. Source: Srivastava et al. 2014, "Dropout".
+
+    Parameters
+    ----------
+    p : float
+        Probability of a zero, in [0, 1).
+    rng : int, Generator or None
+        A `Sequential` with an rng replaces it by a stream of its own.
+    """
+
+    mask = Cached()
+
+    def __init__(self, p: float = 0.5, *, rng: int | np.random.Generator | None = None) -> None:
+        self.p = check_number(p, "p", low=0, high=1, closed="left")
+        self.rng = np.random.default_rng(rng)
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        self.rng = rng.spawn(1)[0]
+
+    def forward(self, X: Array) -> Array:
+        if not self.training:
+            return X
+        # drawn by NumPy on either backend: the same seed gives the same mask
+        keep = self.xp.asarray(self.rng.random(X.shape) >= self.p)
+        self.mask = keep.astype(X.dtype) / (1 - self.p)
+        return self.xp.multiply(X, self.mask, out=self.out)
+
+    def backward(self, dY: Array) -> Array:
+        return self.xp.multiply(dY, self.mask, out=self.out_grad)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p:g})"
+
+
+class Chain(Layer):
+    """Layers one after another: f = f_L ∘ ... ∘ f_1, and backward in the opposite order."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layer {i} is {layer!r}; wanted an instance of tinynn.nn.Layer")
+        self.layers = list(layers)
+
+    def forward(self, X: Array) -> Array:
+        for layer in self.layers:
+            X = layer.forward(X)
+        return X
+
+    def backward(self, dY: Array) -> Array:
+        for layer in reversed(self.layers):
+            dY = layer.backward(dY)
+        return dY
+
+    def backward_parameters(self, dY: Array) -> None:
+        for layer in self.layers[:0:-1]:
+            dY = layer.backward(dY)
+        self.layers[0].backward_parameters(dY)
+
+    def initialize(self, rng: np.random.Generator) -> None:
+        for layer in self.layers:
+            layer.initialize(rng)
+
+    def output_shape(self, shape: Shape) -> Shape | None:
+        after: Shape | None = shape
+        for layer in self.layers:
+            after = layer.output_shape(after) if after is not None else None
+        return after
+
+    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
+        after: Shape | None = shape
+        for layer in self.layers:
+            after = layer.bind(after, dtype) if after is not None else None
+        return after
+
+    def unbind(self) -> None:
+        super().unbind()
+        for layer in self.layers:
+            layer.unbind()
+
+    def inference_copy(self) -> Layer:
+        twin = super().inference_copy()
+        twin.layers = [layer.inference_copy() for layer in self.layers]  # type: ignore[attr-defined]
+        return twin
+
+    def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        yield prefix, self
+        for i, layer in enumerate(self.layers):
+            yield from layer.named_layers(f"{prefix}{i}.")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+
+class Residual(Chain):
+    """Y = X + f(X): the layers learn a correction, and the gradient has a way around them.
+
+    Parameters
+    ----------
+    *layers : Layer
+        f; its output has to have the shape of its input.
+
+    Raises
+    ------
+    ValueError
+        If f changes the shape, or there are no layers.
+
+    Source: He et al. 2016, "Deep residual learning for image recognition"; S3 (14.1).
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise ValueError("Residual needs at least one layer")
+        super().__init__(layers)
+
+    def forward(self, X: Array) -> Array:
+        return self.xp.add(X, super().forward(X), out=self.out)
+
+    def backward(self, dY: Array) -> Array:
+        return self.xp.add(dY, super().backward(dY), out=self.out_grad)
+
+    def output_shape(self, shape: Shape) -> Shape | None:
+        after = super().output_shape(shape)
+        if after is not None and after != shape:
+            raise ValueError(f"{self!r} adds X to f(X), but f maps {shape[1]} features to {after[1]}")
+        return after
+
+    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
+        Layer.bind(self, shape, dtype)
+        return super().bind(shape, dtype)

@@ -1,0 +1,262 @@
+"""Sequential: a network whose parameters are views into one vector."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinynn.backend import Array, get_backend, to_numpy
+from tinynn.files import load_tensors, save_tensors
+from tinynn.nn.layers import Chain, Layer
+from tinynn.validation import check_array
+
+BLOCK = 4096  # rows that predict takes at a time, so that its activations stay small
+
+
+class Sequential(Chain):
+    """Layers in a row, with all their parameters in one vector `theta`, all gradients in `grad`.
+
+    Parameters
+    ----------
+    *layers : Layer
+        Each layer once; sizes have to fit.
+    rng : int, Generator or None
+        Draws all parameters anew, layer by layer; None keeps the ones the layers have.
+    dtype : "float32" or "float64"
+        Of parameters and computation.
+    backend : "numpy" or "cupy"
+
+    Attributes
+    ----------
+    theta, grad : (n_parameters,)
+        Parameters and dL/dtheta. Layers hold views: write ``model.theta[:] = ...``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No layers, no `Layer`, one layer twice, widths that do not fit, an unknown dtype.
+
+    Examples
+    --------
+    >>> model = Sequential(Dense(8, 32), ReLU(), Dense(32, 1), rng=0)
+    >>> prediction = model.forward(X)                      # (M, 1)
+    >>> loss.forward(prediction, y)
+    >>> model.backward(loss.backward())                    # fills model.grad
+    >>> optimizer.step(model.theta, model.grad)
+    """
+
+    def __init__(
+        self,
+        *layers: Layer,
+        rng: int | np.random.Generator | None = None,
+        dtype: object = "float32",
+        backend: str = "numpy",
+    ) -> None:
+        super().__init__(layers)
+        if not layers:
+            raise ValueError("Sequential needs at least one layer")
+        self.dtype = np.dtype(dtype)  # type: ignore[call-overload]
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
+        self.backend = backend
+        self.xp = get_backend(backend)
+        inside = [layer for prefix, layer in self.named_layers() if prefix]
+        if len({id(layer) for layer in inside}) < len(inside):
+            raise ValueError(
+                "a layer appears twice; every layer needs a place of its own: its backward keeps one batch"
+            )
+        if any(isinstance(layer, Sequential) for layer in inside):
+            raise TypeError(
+                "a Sequential cannot hold another one: pass its layers, Sequential(*inner.layers, ...)"
+            )
+        self.n_in: int | None = getattr(self.layers[0], "n_in", None)
+        if self.n_in is not None:
+            self.output_shape((1, self.n_in))
+        if rng is not None:
+            self.initialize(np.random.default_rng(rng))
+        self._gather()
+
+    def _gather(self) -> None:
+        """Move every layer to this backend and its parameters into views of theta and grad."""
+        # (prefix + torch's name, layer, attribute) of every parameter, in order
+        slots = [
+            (prefix + name, layer, attribute)
+            for prefix, layer in self.named_layers()
+            for name, attribute in layer.parameter_names.items()
+        ]
+        sizes = [getattr(layer, attribute).size for _, layer, attribute in slots]
+        self._theta = self.xp.empty(sum(sizes), self.dtype)
+        self._grad = self.xp.zeros(sum(sizes), self.dtype)
+        self._parameters: dict[str, Array] = {}
+        self._gradients: dict[str, Array] = {}
+        self._gradient_slots = []
+        ends = np.cumsum(sizes).tolist()
+        for (name, layer, attribute), start, end in zip(slots, [0, *ends], ends, strict=False):
+            value = to_numpy(getattr(layer, attribute))
+            weights = self._theta[start:end].reshape(value.shape)
+            weights[...] = self.xp.asarray(value)
+            gradient = self._grad[start:end].reshape(value.shape)
+            setattr(layer, attribute, weights)
+            setattr(layer, f"d{attribute}", gradient)
+            self._parameters[name], self._gradients[name] = weights, gradient
+            self._gradient_slots.append((name, layer, f"d{attribute}", gradient))
+        for _, layer in self.named_layers():
+            layer.xp = self.xp
+        self._inference = [layer.inference_copy() for layer in self.layers]
+
+    @property
+    def theta(self) -> Array:
+        """All parameters, one vector (n_parameters,)."""
+        return self._theta
+
+    @property
+    def grad(self) -> Array:
+        """Gradient of the loss with respect to theta, after backward (n_parameters,)."""
+        return self._grad
+
+    def parameters(self) -> dict[str, Array]:
+        """Views into theta by name: {"0.weight": (n_out, n_in), "0.bias": (n_out,), "2.weight": ...}."""
+        return dict(self._parameters)
+
+    def gradients(self) -> dict[str, Array]:
+        """Views into grad by name, like `parameters`."""
+        return dict(self._gradients)
+
+    def forward(self, X: Array) -> Array:
+        """Outputs (M, n_out) for a batch X (M, n_in); keeps what backward needs.
+
+        X is converted to the network's dtype. Its values are not searched for NaN here: `predict`
+        and `tinynn.training.fit` do that.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X of another array library, or of the wrong shape.
+        """
+        if type(X) is not type(self._theta) or X.dtype != self.dtype:
+            X = self.check_input(X, finite=False)
+        return super().forward(X)
+
+    def backward(self, dY: Array) -> Array:
+        """DL/dX (M, n_in) from dY = dL/d output (M, n_out) of the last forward; fills `grad`.
+
+        `grad` is overwritten, never added to.
+
+        Raises
+        ------
+        RuntimeError
+            Before the first forward.
+        """
+        dX = super().backward(dY)
+        self._collect()
+        return dX
+
+    def backward_parameters(self, dY: Array) -> None:
+        """Fill `grad` as `backward` does, without the product that dL/dX would cost."""
+        super().backward_parameters(dY)
+        self._collect()
+
+    def _collect(self) -> None:
+        # a layer of the user's own may have made a new dW instead of writing into the one it was given
+        for name, layer, attribute, view in self._gradient_slots:
+            gradient = getattr(layer, attribute)
+            if gradient is not view:
+                if self.xp.shape(gradient) != view.shape:
+                    raise ValueError(
+                        f"{attribute} of {layer!r} (the gradient of {name}) has shape "
+                        f"{self.xp.shape(gradient)}; its parameter has shape {view.shape}"
+                    )
+                view[...] = gradient
+                setattr(layer, attribute, view)
+
+    def check_parameters(self) -> None:
+        """Make sure that every layer still computes with its view into `theta`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter was replaced (``layer.W = ...``) instead of written (``layer.W[...] = ...``):
+            an optimiser would then change numbers that nothing uses.
+        """
+        for prefix, layer in self.named_layers():
+            for name, attribute in layer.parameter_names.items():
+                if getattr(layer, attribute) is not self._parameters[prefix + name]:
+                    raise ValueError(
+                        f"{attribute} of {layer!r} ({prefix + name}) is no longer a view into theta; "
+                        f"write layer.{attribute}[...] = values instead of layer.{attribute} = values"
+                    )
+
+    def predict(self, X: Array) -> Array:
+        """Outputs (M, n_out) for X (M, n_in), without dropout and without touching a training pass.
+
+        The array returned belongs to the caller; a forward pass in progress stays as it was.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X of another array library, of the wrong shape, with NaN or inf.
+        """
+        X = self.check_input(X)
+        blocks = []
+        for start in range(0, len(X), BLOCK):
+            A = X[start : start + BLOCK]
+            for layer in self._inference:
+                A = layer.forward(A)
+            blocks.append(A)
+        return blocks[0] if len(blocks) == 1 else self.xp.concatenate(blocks)
+
+    def check_input(self, X: Array, finite: bool = True) -> Array:
+        """X (M, n_in) in the network's dtype, or the error that `predict` raises for it."""
+        return check_array(X, "X", shape=(None, self.n_in), dtype=self.dtype, finite=finite, like=self._theta)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of the parameters as NumPy arrays, with torch's names and shapes."""
+        return {name: to_numpy(x).copy() for name, x in self._parameters.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy parameters in, all or none; they are cast to the network's dtype.
+
+        Raises
+        ------
+        ValueError
+            Names missing or unknown, shapes that differ, NaN or inf.
+        """
+        missing = [name for name in self._parameters if name not in state]
+        unknown = [name for name in state if name not in self._parameters]
+        if missing or unknown:
+            raise ValueError(f"state does not fit {self!r}: missing {missing}, unknown {unknown}")
+        checked = {
+            name: check_array(to_numpy(state[name]), f"state[{name!r}]", shape=x.shape, dtype=self.dtype)
+            for name, x in self._parameters.items()
+        }
+        for name, value in checked.items():
+            self._parameters[name][...] = self.xp.asarray(value)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the parameters to a safetensors file that torch reads too."""
+        save_tensors(path, self.state_dict())
+
+    def load(self, path: str | os.PathLike) -> None:
+        """Read parameters from a safetensors file, written here or by torch.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            No file, no safetensors file, or parameters that do not fit.
+        """
+        self.load_state_dict(load_tensors(path)[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        views = {"_theta", "_grad", "_parameters", "_gradients", "_gradient_slots", "_inference"}
+        return {k: v for k, v in super().__getstate__().items() if k not in views}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._gather()
+
+    def __copy__(self) -> Sequential:
+        return copy.deepcopy(self)  # a shallow copy would share its layers, which hold views into one theta
