@@ -1,0 +1,179 @@
+"""Data sets of the course: digits, MNIST, Fashion-MNIST.
+
+A file is looked for in the folder that the environment variable ``TINYNN_DATA`` names, then in the
+user's cache, and is downloaded into that cache if it is in neither. Wherever it comes from, the
+checksum of its uncompressed content has to be right.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tinynn.data import Dataset
+
+
+class DatasetError(OSError):
+    """A data file cannot be had or is damaged; the message says which one, why, and what to do."""
+
+
+class _File(NamedTuple):
+    """A gzipped file: its place under the data folder, where to download it, and its checksums."""
+
+    name: str
+    url: str
+    md5_gz: str
+    md5: str  # of the content: compressing the same data again changes the container only
+
+
+def _idx_files(folder: str, url: str, *checksums: tuple[str, str]) -> list[_File]:
+    """Images and labels to train, images and labels to test."""
+    names = [
+        f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    ]
+    return [_File(f"{folder}/{name}", url + name, *md5) for name, md5 in zip(names, checksums, strict=True)]
+
+
+_MNIST = _idx_files(  # LeCun, Cortes, Burges: The MNIST database of handwritten digits
+    "mnist",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    ("f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"),
+    ("d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624"),
+    ("9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea"),
+    ("ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
+)
+_FASHION_MNIST = _idx_files(  # Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747
+    "fashion-mnist",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", "f4a8712d7a061bf5bd6d2ca38dc4d50a"),
+    ("25c81989df183df01b3e8a0aad5dffbe", "9018921c3c673c538a1fc5bad174d6f9"),
+    ("bef4ecab320f06d8554ea6380940ec79", "8181f5470baa50b63fa0f6fddb340f0a"),
+    ("bb300cfdad3c16e7a12a480ee83cd310", "15d484375f8d13e6eb1aabb0c3f46965"),
+)
+
+
+def digits() -> Dataset:
+    """1797 handwritten digits of 8 x 8 pixels, the copy that comes with scikit-learn.
+
+    Returns
+    -------
+    Dataset
+        X (1797, 64) float64, grey values in [0, 1]; y (1797,) int64, the digits 0 .. 9.
+
+    Raises
+    ------
+    ImportError
+        Without scikit-learn.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError('digits come with scikit-learn: pip install "tinynn[lessons]"') from error
+    X, y = load_digits(return_X_y=True)
+    return Dataset(X / 16, y)
+
+
+def mnist() -> tuple[Dataset, Dataset]:
+    """70,000 handwritten digits of 28 x 28 pixels.
+
+    Returns
+    -------
+    train, test : Dataset
+        60,000 and 10,000 samples: X (M, 784) float32, grey values in [0, 1], row by row; y (M,)
+        int64, the digits 0 .. 9.
+
+    Raises
+    ------
+    DatasetError
+        If a file is damaged, or neither found nor to be downloaded.
+    """
+    return _labelled_images(*_MNIST[:2]), _labelled_images(*_MNIST[2:])
+
+
+def fashion_mnist() -> tuple[Dataset, Dataset]:
+    """70,000 pictures of clothing, in the format of MNIST but harder.
+
+    Returns
+    -------
+    train, test : Dataset
+        As `mnist`; y is 0 T-shirt or top, 1 trouser, 2 pullover, 3 dress, 4 coat, 5 sandal, 6 shirt,
+        7 sneaker, 8 bag, 9 ankle boot.
+
+    Raises
+    ------
+    DatasetError
+        As `mnist`.
+    """
+    return _labelled_images(*_FASHION_MNIST[:2]), _labelled_images(*_FASHION_MNIST[2:])
+
+
+def _labelled_images(images: _File, labels: _File) -> Dataset:
+    pixels = _read_idx(images, ndim=3)
+    X = np.divide(pixels.reshape(len(pixels), -1), 255, dtype=np.float32)
+    return Dataset(X, _read_idx(labels, ndim=1).astype(np.int64))
+
+
+def _read_idx(file: _File, ndim: int) -> np.ndarray:
+    """The array of unsigned bytes in an IDX file.
+
+    Two zero bytes, the type (8: unsigned byte) and the number of dimensions come first, then each
+    length as a big-endian 32-bit integer, then the bytes, last index fastest.
+    """
+    content = _read(file)
+    start = 4 + 4 * ndim
+    if content[:4] != bytes([0, 0, 8, ndim]) or len(content) < start:
+        raise DatasetError(
+            f"{file.name} is no IDX file of bytes in {ndim} dimensions: it begins {content[:4]!r}"
+        )
+    shape = np.frombuffer(content, ">u4", count=ndim, offset=4)
+    if len(content) != start + shape.prod():
+        raise DatasetError(
+            f"{file.name} has {len(content)} bytes; its header promises {start + shape.prod()}"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _read(file: _File) -> bytes:
+    """The uncompressed content of a file, its checksum verified."""
+    path = _find(file)
+    remedy = "delete it, and it will be downloaded again; or put the original there"
+    try:
+        with gzip.open(path) as stream:
+            content = stream.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path} cannot be read ({error}); {remedy}") from error
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 != file.md5:
+        raise DatasetError(
+            f"{path} is not the original: its content has MD5 {md5}, wanted {file.md5}; {remedy}"
+        )
+    return content
+
+
+def _find(file: _File) -> Path:
+    """Path of a file in $TINYNN_DATA or, downloaded if need be, in the user's cache."""
+    folder = os.environ.get("TINYNN_DATA")
+    if folder and (path := Path(folder).expanduser() / file.name).exists():
+        return path
+    missing = f"{file.name} is not in $TINYNN_DATA ({folder or 'not set'})"
+    remedy = f"set TINYNN_DATA to a folder that contains {file.name}"
+    try:
+        import pooch
+    except ImportError as error:
+        raise DatasetError(
+            f'{missing}, and downloading it takes pooch: pip install "tinynn[lessons]", or {remedy}'
+        ) from error
+    cached = Path(pooch.os_cache("tinynn"), file.name)
+    try:
+        return Path(pooch.retrieve(file.url, f"md5:{file.md5_gz}", fname=cached.name, path=cached.parent))
+    except (OSError, ValueError) as error:  # no connection, no such page, no space; wrong checksum
+        raise DatasetError(
+            f"{missing}, and {file.url} could not be downloaded to {cached}. "
+            f"Connect and try again, or {remedy}. The reason given: {error}"
+        ) from error
