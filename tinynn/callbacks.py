@@ -10,14 +10,18 @@ import numpy as np
 
 from tinynn.backend import to_numpy
 from tinynn.checkpoint import TrainingState, save_checkpoint
+from tinynn.files import check_folder
 from tinynn.validation import check_integer, check_number
 
 
 class Callback:
-    """Something that `fit` calls after every epoch."""
+    """Something that `fit` calls after every epoch and at the end."""
 
     def on_epoch_end(self, training: TrainingState) -> bool | None:
         """Return True to end the training."""
+
+    def on_train_end(self, training: TrainingState) -> None:
+        """Called once, after the last epoch; not after an error."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint has to keep: numbers, strings and arrays by name."""
@@ -44,22 +48,26 @@ class EarlyStopping(Callback):
         self.patience = check_integer(patience, "patience", low=1)
         self.min_delta = check_number(min_delta, "min_delta", low=0)
         self.restore_best = restore_best
+        self._begin()
+
+    def _begin(self) -> None:
         self.best, self.waited = math.inf, 0
         self.best_theta: np.ndarray | None = None
 
     def on_epoch_end(self, training: TrainingState) -> bool:
-        losses = training.history.validation_loss
-        if not losses:
-            raise ValueError("EarlyStopping watches the validation loss: call fit with validation=...")
-        if losses[-1] < self.best - self.min_delta:
-            self.best, self.waited = losses[-1], 0
+        if training.epoch == 1:
+            self._begin()  # it may have watched another training before
+        loss = training.history.validation_loss[-1]
+        if loss < self.best - self.min_delta:
+            self.best, self.waited = loss, 0
             self.best_theta = to_numpy(training.model.theta).copy()
         else:
             self.waited += 1
-        stop = self.waited >= self.patience
-        if self.restore_best and self.best_theta is not None and (stop or training.epoch == training.epochs):
+        return self.waited >= self.patience
+
+    def on_train_end(self, training: TrainingState) -> None:
+        if self.restore_best and self.best_theta is not None:
             training.model.theta[:] = training.model.xp.asarray(self.best_theta)
-        return stop
 
     def state_dict(self) -> dict[str, Any]:
         state = {"best": self.best, "waited": self.waited}
@@ -73,8 +81,7 @@ class EarlyStopping(Callback):
 class Checkpoint(Callback):
     """Save the whole training to a safetensors file every few epochs, for ``fit(..., resume=path)``.
 
-    The file is written under another name and renamed, so that it is always a whole one. Put
-    `Checkpoint` last among the callbacks: it saves the state of those before it.
+    The file is written under another name and renamed, so that it is always a whole one.
 
     Parameters
     ----------
@@ -82,9 +89,15 @@ class Checkpoint(Callback):
         In an existing folder.
     every : int
         Epochs between two saves; the last epoch is always saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
     """
 
     def __init__(self, path: str | os.PathLike, every: int = 1) -> None:
+        check_folder(path)
         self.path = os.fspath(path)
         self.every = check_integer(every, "every", low=1)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tinynn.backend import to_numpy
-from tinynn.data import DataLoader
+from tinynn.backend import Array, to_numpy
+from tinynn.data import DataLoader, Dataset
 from tinynn.files import load_tensors, save_tensors
-from tinynn.nn import Sequential
+from tinynn.nn import Loss, Sequential
 from tinynn.optim import Optimizer
-from tinynn.validation import check_array
+from tinynn.validation import check_array, check_integer
 
 FORMAT = "tinynn checkpoint 1"
 
@@ -26,7 +28,7 @@ class History:
     Attributes
     ----------
     train_loss : list of float
-        Mean over the epoch's batches, while the parameters moved.
+        Mean over the epoch's samples, while the parameters moved.
     validation_loss : list of float
         After the epoch; empty without validation data.
     """
@@ -53,8 +55,8 @@ class TrainingState:
 
     Attributes
     ----------
-    model, optimizer, loader, history, callbacks
-        The parts of the training.
+    model, loss, optimizer, loader, validation, callbacks, history
+        The parts of the training; `validation` is a Dataset or None.
     epochs : int
         How many it is to have.
     epoch : int
@@ -64,28 +66,32 @@ class TrainingState:
     """
 
     model: Sequential
+    loss: Loss
     optimizer: Optimizer
     loader: DataLoader
-    history: History
-    callbacks: tuple[Any, ...]
+    validation: Dataset | None
+    callbacks: Sequence[Any]
     epochs: int
+    history: History = field(default_factory=History)
     epoch: int = 0
     stopped: bool = False
 
     def generators(self) -> list[np.random.Generator]:
         """Every source of randomness: the loader's, then those of the layers (dropout)."""
-        layers = [layer for _, layer in self.model.named_layers() if hasattr(layer, "rng")]
-        return [self.loader.rng, *(layer.rng for layer in layers)]
+        inside = [getattr(layer, "rng", None) for _, layer in self.model.named_layers()]
+        return [self.loader.rng, *(rng for rng in inside if isinstance(rng, np.random.Generator))]
 
     def identity(self) -> dict[str, Any]:
         """What has to be the same for a checkpoint to belong to this training."""
         return {
-            "format": FORMAT,
-            "parameters": {name: list(x.shape) for name, x in self.model.parameters().items()},
+            "model": repr(self.model),
+            "parameters": self.model.theta.size,
             "dtype": str(self.model.dtype),
+            "loss": repr(self.loss),
             "optimizer": type(self.optimizer).__name__,
             "samples": len(self.loader.dataset),
             "batch_size": self.loader.batch_size,
+            "validation samples": len(self.validation or ()),
             "callbacks": [type(callback).__name__ for callback in self.callbacks],
         }
 
@@ -106,7 +112,13 @@ def save_checkpoint(path: str | os.PathLike, training: TrainingState) -> None:
         "callbacks": plain,
         "generators": [rng.bit_generator.state for rng in training.generators()],
     }
-    save_tensors(path, tensors, {"identity": json.dumps(training.identity()), "record": json.dumps(record)})
+    metadata = {
+        "format": FORMAT,
+        "identity": json.dumps(training.identity()),
+        # NumPy's numbers, and the arrays in the states of some bit generators
+        "record": json.dumps(record, default=lambda x: x.tolist()),
+    }
+    save_tensors(path, tensors, metadata)
 
 
 def load_checkpoint(path: str | os.PathLike, training: TrainingState) -> None:
@@ -119,27 +131,54 @@ def load_checkpoint(path: str | os.PathLike, training: TrainingState) -> None:
     ValueError
         Truncated, no checkpoint, or one of another training; says in what it differs.
     """
+    name = repr(os.fspath(path))
     tensors, metadata = load_tensors(path)
-    name = os.fspath(path)
-    if json.loads(metadata.get("identity", "{}")).get("format") != FORMAT:
-        raise ValueError(f"{name!r} is a safetensors file, but not a checkpoint of tinynn.training.fit")
-    saved, own = json.loads(metadata["identity"]), training.identity()
-    differs = [
-        f"{key}: {saved.get(key)!r} there, {own[key]!r} here" for key in own if saved.get(key) != own[key]
-    ]
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{name} is a safetensors file, but not a checkpoint of tinynn.training.fit")
+    try:
+        saved, record = json.loads(metadata["identity"]), json.loads(metadata["record"])
+        own = training.identity()
+        differs = [f"{k}: {saved[k]} there, {own[k]} here" for k in own if saved[k] != own[k]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} is a damaged checkpoint: {error!r}") from error
     if differs:
-        raise ValueError(f"{name!r} is the checkpoint of another training ({'; '.join(differs)})")
-    record = json.loads(metadata["record"])
-    theta = check_array(tensors["theta"], f"theta in {name}", shape=training.model.theta.shape)
+        raise ValueError(f"{name} is the checkpoint of another training ({'; '.join(differs)})")
+    model, optimizer, callbacks = training.model, training.optimizer, training.callbacks
+    generators = training.generators()
+    try:
+        epoch, stopped = check_integer(record["epoch"], "epoch"), bool(record["stopped"])
+        theta = check_array(tensors["theta"], "theta", shape=model.theta.shape)
+        history = History(**{k: [float(x) for x in losses] for k, losses in record["history"].items()})
+        if len(history.train_loss) != epoch:
+            raise ValueError(f"{epoch} epochs but {len(history.train_loss)} losses")
+        # a rehearsal on copies, so that an error comes before anything is changed
+        copies = [copy.copy(callback) for callback in callbacks]
+        _continue(copy.copy(optimizer), copy.deepcopy(generators), copies, model.theta, tensors, record)
+    except Exception as error:
+        raise ValueError(f"{name} is damaged or does not fit this training: {error!r}") from error
+    if epoch > training.epochs:
+        raise ValueError(f"{name} has had {epoch} epochs already; epochs={training.epochs} is fewer")
 
-    state = {k.removeprefix("optimizer."): v for k, v in tensors.items() if k.startswith("optimizer.")}
-    training.optimizer.load_state_dict(state, training.model.theta)
-    training.model.theta[:] = training.model.xp.asarray(theta)
-    for rng, saved_state in zip(training.generators(), record["generators"], strict=True):
-        rng.bit_generator.state = saved_state
-    for i, (callback, plain) in enumerate(zip(training.callbacks, record["callbacks"], strict=True)):
-        prefix = f"callback.{i}."
-        arrays = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        callback.load_state_dict(plain | arrays)
-    training.epoch, training.stopped = record["epoch"], record["stopped"]
-    vars(training.history).update(record["history"])
+    _continue(optimizer, generators, callbacks, model.theta, tensors, record)
+    model.theta[:] = model.xp.asarray(theta)
+    training.history, training.epoch, training.stopped = history, epoch, stopped
+
+
+def _continue(
+    optimizer: Optimizer,
+    generators: Sequence[np.random.Generator],
+    callbacks: Sequence[Any],
+    theta: Array,
+    tensors: Mapping[str, np.ndarray],
+    record: Mapping[str, Any],
+) -> None:
+    """Give every part its state back."""
+
+    def of(prefix: str) -> dict[str, np.ndarray]:
+        return {k.removeprefix(prefix): x for k, x in tensors.items() if k.startswith(prefix)}
+
+    optimizer.load_state_dict(of("optimizer."), theta)
+    for rng, state in zip(generators, record["generators"], strict=True):
+        rng.bit_generator.state = state
+    for i, (callback, plain) in enumerate(zip(callbacks, record["callbacks"], strict=True)):
+        callback.load_state_dict(plain | of(f"callback.{i}."))

@@ -16,19 +16,39 @@ from safetensors.numpy import save_file
 
 
 def replace_file(path: str | os.PathLike, write: Callable[[str], None]) -> None:
-    """Call `write` with a temporary name beside `path`, then rename; a failure leaves `path` as it was."""
+    """Call `write` with a temporary name beside `path`, then rename; a failure leaves `path` as it was.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    """
     path = Path(path)
+    check_folder(path)
     handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
         write(aside)
-        with open(aside, "rb") as file:
+        with open(aside, "rb+") as file:
             os.fsync(file.fileno())
         os.chmod(aside, 0o666 & ~_umask())
         os.replace(aside, path)
     except BaseException:
-        os.unlink(aside)
+        Path(aside).unlink(missing_ok=True)
         raise
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Make sure that a file can be put at `path`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(folder)!r} to put {Path(path).name!r} into")
 
 
 def _umask() -> int:
@@ -41,8 +61,10 @@ def save_tensors(
     path: str | os.PathLike, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write named arrays (and text) to a safetensors file, whole or not at all."""
-    contiguous = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
-    replace_file(path, lambda aside: save_file(contiguous, aside, metadata=dict(metadata or {})))
+    contiguous = {name: np.asarray(x, order="C") for name, x in tensors.items()}
+    # None, for safetensors cannot read its own file of no tensors and empty metadata
+    text = dict(metadata) if metadata else None
+    replace_file(path, lambda aside: save_file(contiguous, aside, metadata=text))
 
 
 def load_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:

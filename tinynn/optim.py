@@ -81,21 +81,24 @@ class Optimizer(OnBackend):
         Raises
         ------
         TypeError, ValueError
-            At the first step, if theta and grad differ in library, shape or dtype; later, if theta
-            is not the size that the state was made for.
+            At the first step, if theta and grad differ in library, shape or dtype; later, if one of
+            them is not the size that the state was made for.
         """
         if self.scratch is None:
             self._start(theta, grad)
-        elif theta.shape != self.scratch.shape:
+        elif not theta.shape == grad.shape == self.scratch.shape:
             raise ValueError(
-                f"theta has shape {theta.shape}, but this optimizer began with shape {self.scratch.shape}; "
-                "use a new optimizer for every network"
+                f"theta has shape {theta.shape} and grad {grad.shape}, but this optimizer began with "
+                f"{self.scratch.shape}; use a new optimizer for every network"
             )
         lr = self.lr(self.t) if callable(self.lr) else self.lr
         self.t += 1
         self.update(theta, grad, lr)
 
     def _start(self, theta: Array, grad: Array) -> None:
+        for name, x in (("theta", theta), ("grad", grad)):
+            if not hasattr(x, "dtype"):
+                raise TypeError(f"{name} must be an array, such as model.{name}; got {type(x).__name__}")
         self.xp = get_array_module(theta=theta, grad=grad)
         if theta.shape != grad.shape or theta.dtype != grad.dtype:
             raise ValueError(
@@ -113,10 +116,10 @@ class Optimizer(OnBackend):
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def _decayed(self, theta: Array, grad: Array) -> Array:
-        """Gradient of the loss plus weight_decay/2 |theta|², the penalty of S4 (18)."""
+        """Gradient of the loss plus its penalty, weight_decay/2 |theta|²."""
         if not self.weight_decay:
             return grad
-        return grad + self.weight_decay * theta
+        return grad + self.weight_decay * theta  # ∇(L + λ/2 |θ|²) = ∇L + λ θ               S4 (18)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """The state: t and copies of the vectors (before the first step: t alone)."""
@@ -305,7 +308,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(lr, weight_decay)
-        if len(betas) != 2:
+        if np.shape(betas) != (2,):
             raise ValueError(f"betas must be two numbers; got {betas!r}")
         beta1, beta2 = (
             check_number(b, f"betas[{i}]", low=0, high=1, closed="left") for i, b in enumerate(betas)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
@@ -15,7 +16,7 @@ from tinynn.checkpoint import History, TrainingState, load_checkpoint
 from tinynn.data import DataLoader, Dataset
 from tinynn.nn import Dense, Loss, MeanSquaredError, Sequential
 from tinynn.optim import SGD, Optimizer
-from tinynn.validation import check_integer, check_same_length
+from tinynn.validation import check_array, check_integer, check_number
 
 __all__ = [
     "Callback",
@@ -31,48 +32,41 @@ __all__ = [
 class DivergenceError(ArithmeticError):
     """The loss or its gradient stopped being finite; the network keeps its last finite parameters.
 
+    If it was the update itself that overflowed, they are those of the epoch's beginning.
+
     Attributes
     ----------
     epoch, step : int
         Where: the epoch, and the step within it, both counted from 1.
     last_finite_loss : float or None
-        Of the last batch that had a finite loss.
+        Of the batch before; in the first step of an epoch, of the epoch before.
     gradient_norm : float
         |dL/dtheta| of the failing step (inf or NaN if it is what failed).
     largest_stable_rate : float or None
         See `largest_stable_rate`; None where no formula is known.
     """
 
-    def __init__(
-        self,
-        epoch: int,
-        step: int,
-        last_finite_loss: float | None,
-        gradient_norm: float,
-        largest_stable_rate: float | None,
-        advice: str,
-    ) -> None:
-        self.epoch, self.step = epoch, step
-        self.last_finite_loss = last_finite_loss
-        self.gradient_norm = gradient_norm
-        self.largest_stable_rate = largest_stable_rate
-        last = (
-            "none was finite"
-            if last_finite_loss is None
-            else f"the last finite one was {last_finite_loss:.3g}"
-        )
-        super().__init__(
-            f"training diverged in epoch {epoch}, step {step}: the loss is not finite any more ({last}; "
-            f"gradient norm {gradient_norm:.3g}). {advice}"
-        )
+    epoch: int
+    step: int
+    last_finite_loss: float | None
+    gradient_norm: float
+    largest_stable_rate: float | None
 
 
-def largest_stable_rate(X: Array, *, bias: bool = True, momentum: float = 0.0) -> float:
+def largest_stable_rate(
+    X: Array,
+    *,
+    bias: bool = True,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> float:
     """Bound on the rate of gradient descent for a linear model with the mean squared error.
 
-    The loss 1/M |X̃ w - y|² has the Hessian H = 2/M X̃'X̃, with a column of ones in X̃ for the bias.
-    Gradient descent contracts along every eigenvector of H if η < 2 / λ_max(H); with momentum μ, if
-    η < 2 (1 + μ) / λ_max(H). Mini-batches have Hessians of their own and move the bound a little.
+    The loss 1/M |X̃ w - y|² + λ/2 |w|² has the Hessian H = 2/M X̃'X̃ + λ, with a column of ones in X̃
+    for the bias. Gradient descent contracts along every eigenvector of H if η < 2 / λ_max(H); with
+    momentum μ, if η < 2 (1 + μ) / λ_max(H), and 1 + 2μ times less than that with Nesterov's.
+    Mini-batches have Hessians of their own and move the bound a little.
 
     Parameters
     ----------
@@ -80,16 +74,26 @@ def largest_stable_rate(X: Array, *, bias: bool = True, momentum: float = 0.0) -
         Features as the model sees them, scaled or not.
     bias : bool
         Whether the model has one.
-    momentum : float
-        μ of `tinynn.optim.SGD`.
+    momentum, nesterov, weight_decay
+        As in `tinynn.optim.SGD`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad input.
     """
-    X = to_numpy(X).astype(np.float64)
+    X = check_array(to_numpy(X), "X", ndim=2, dtype=np.float64)
+    momentum = check_number(momentum, "momentum", low=0, high=1, closed="left")
+    weight_decay = check_number(weight_decay, "weight_decay", low=0, closed="left")
     if bias:
         X = np.column_stack([X, np.ones(len(X))])
     hessian = 2 / len(X) * X.T @ X
-    return 2 * (1 + momentum) / float(np.linalg.eigvalsh(hessian)[-1])
+    largest = float(np.linalg.eigvalsh(hessian)[-1]) + weight_decay
+    factor = 2 * (1 + momentum) / (1 + 2 * momentum * nesterov)
+    return factor / largest if largest > 0 else math.inf
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an overflow is the guard's to report, with its cause
 def fit(
     model: Sequential,
     train: Dataset | tuple[Array, Array],
@@ -123,7 +127,7 @@ def fit(
     validation : Dataset or (X, y), optional
         Its loss is computed after every epoch.
     callbacks : sequence of Callback
-        Called in their order after every epoch.
+        Called in their order after every epoch, checkpoints last.
     progress : bool
         Show a bar with both losses.
     rng : int, Generator or None
@@ -144,27 +148,34 @@ def fit(
     FileNotFoundError
         No checkpoint at `resume`.
     """
+    _check_type(model, "model", Sequential)
+    _check_type(loss, "loss", Loss)
+    _check_type(optimizer, "optimizer", Optimizer)
+    _check_type(callbacks, "callbacks", Sequence)
+    for i, callback in enumerate(callbacks):
+        _check_type(callback, f"callbacks[{i}]", Callback)
+        if isinstance(callback, EarlyStopping) and validation is None:
+            raise ValueError("EarlyStopping watches the validation loss: call fit with validation=...")
     check_integer(epochs, "epochs", low=1)
     model.check_parameters()
     data = _prepare(model, loss, train, "train")
     held_out = None if validation is None else _prepare(model, loss, validation, "validation")
     loader = DataLoader(data, batch_size, shuffle=True, rng=rng)
-    training = TrainingState(model, optimizer, loader, History(), tuple(callbacks), epochs)
+    # checkpoints come last, for they save the state of the others
+    callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, Checkpoint))
+    training = TrainingState(model, loss, optimizer, loader, held_out, callbacks, epochs)
     if resume is not None:
         load_checkpoint(resume, training)
 
-    bar = tqdm(total=epochs, initial=training.epoch, disable=not progress, unit="epoch")
+    history = training.history
     try:
-        # an overflow is not worth a warning of NumPy's: the guard reports it, with its cause
-        with bar, np.errstate(over="ignore", invalid="ignore"):
+        with tqdm(total=epochs, initial=training.epoch, disable=not progress, unit="epoch") as bar:
             while training.epoch < epochs and not training.stopped:
-                train_loss = _run_epoch(training, loss)
-                training.history.train_loss.append(train_loss)
-                shown = {"train": f"{train_loss:.3g}"}
+                history.train_loss.append(_run_epoch(training))
+                shown = {"train": f"{history.train_loss[-1]:.3g}"}
                 if held_out is not None:
-                    validation_loss = loss.compute(model.predict(held_out.X), held_out.y)
-                    training.history.validation_loss.append(validation_loss)
-                    shown["validation"] = f"{validation_loss:.3g}"
+                    history.validation_loss.append(loss.compute(model.predict(held_out.X), held_out.y))
+                    shown["validation"] = f"{history.validation_loss[-1]:.3g}"
                 training.epoch += 1
                 bar.set_postfix(shown, refresh=False)
                 bar.update()
@@ -172,27 +183,37 @@ def fit(
                     training.stopped |= bool(callback.on_epoch_end(training))
     finally:
         model.unbind()
-    return training.history
+    for callback in callbacks:
+        callback.on_train_end(training)
+    return history
+
+
+def _check_type(x: object, name: str, wanted: type) -> None:
+    if not isinstance(x, wanted):
+        raise TypeError(f"{name} must be an instance of {wanted.__name__}; got {x!r}")
 
 
 def _prepare(model: Sequential, loss: Loss, data: Dataset | tuple[Array, Array], name: str) -> Dataset:
     """The data as the training loop wants them: checked, in the model's dtype, on its backend."""
-    X, y = (data.X, data.y) if isinstance(data, Dataset) else data
+    if not isinstance(data, Dataset) and not (isinstance(data, (tuple, list)) and len(data) == 2):
+        raise TypeError(f"{name} must be a Dataset or a tuple (X, y); got {type(data).__name__}")
     try:
-        X, y = asarray(X, backend=model.backend), asarray(y, backend=model.backend)
-        X = model.check_input(X)
-        check_same_length(X=X, y=y)
+        data = data if isinstance(data, Dataset) else Dataset(*data)
+        X, y = asarray(data.X, backend=model.backend), asarray(data.y, backend=model.backend)
+        X = model.check_input(X, finite=False)
         n_out = model.predict(X[:1]).shape[1:]
         return Dataset(X, loss.check_target(y, (len(X), *n_out), model.dtype))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from error
 
 
-def _run_epoch(training: TrainingState, loss: Loss) -> float:
+def _run_epoch(training: TrainingState) -> float:
     """One pass over the batches; returns the mean of their losses, weighted by their sizes."""
-    model, optimizer = training.model, training.optimizer
-    theta, grad, dot = model.theta, model.grad, model.xp.dot
-    total, last_finite, bound = 0.0, None, None
+    model, loss, optimizer = training.model, training.loss, training.optimizer
+    theta, grad, xp = model.theta, model.grad, model.xp
+    before = theta.copy()
+    total, bound = 0.0, None
+    last_finite = training.history.train_loss[-1] if training.history.train_loss else None
     for step, (X, y) in enumerate(training.loader, 1):
         if X.shape != bound:
             model.bind(X.shape, model.dtype)
@@ -200,32 +221,49 @@ def _run_epoch(training: TrainingState, loss: Loss) -> float:
         value = loss.compute(model.forward(X), y)
         model.backward_parameters(loss.backward())
         # the dot product can overflow before an entry does
-        finite = math.isfinite(dot(grad, grad)) or model.xp.isfinite(grad).all()
+        finite = math.isfinite(xp.dot(grad, grad)) or xp.isfinite(grad).all()
         if not (math.isfinite(value) and finite):
-            raise _diverged(training, loss, step, last_finite)
+            _diverge(training, step, last_finite, before)
         optimizer.step(theta, grad)
         last_finite = value
         total += value * len(X)
+    if not xp.isfinite(theta).all():
+        _diverge(training, step, last_finite, before)
     return total / len(training.loader.dataset)
 
 
-def _diverged(training: TrainingState, loss: Loss, step: int, last_finite: float | None) -> DivergenceError:
-    """The error, with the bound on the rate where there is one, and what to try."""
-    model, optimizer, X = training.model, training.optimizer, training.loader.dataset.X
-    if last_finite is None and training.history.train_loss:
-        last_finite = training.history.train_loss[-1]
-    largest = float(abs(X).max())
-    advice = f"Scale the features (the largest |x| is {largest:.3g}; see tinynn.preprocessing)" * (
-        largest > 10
-    )
-    advice += " or lower the rate" if advice else "Lower the rate"
-    bound = None
-    layer = model.layers[0]
-    linear = len(model.layers) == 1 and isinstance(layer, Dense)
-    if linear and isinstance(loss, MeanSquaredError) and type(optimizer) is SGD:
-        bound = largest_stable_rate(X, bias=layer.b is not None, momentum=optimizer.momentum)  # type: ignore[attr-defined]
-        advice += f": gradient descent on these data is stable below {bound:.3g}"
-    if not callable(optimizer.lr):
-        advice += f" (it was {optimizer.lr:.3g})"
+def _diverge(training: TrainingState, step: int, last_finite: float | None, before: Array) -> NoReturn:
+    """Raise the error, with the bound on the rate where there is one, and what to try."""
+    model, loss, optimizer, data = training.model, training.loss, training.optimizer, training.loader.dataset
+    if not model.xp.isfinite(model.theta).all():  # the update itself overflowed
+        model.theta[:] = before
     norm = float(np.linalg.norm(to_numpy(model.grad).astype(np.float64)))
-    return DivergenceError(training.epoch + 1, step, last_finite, norm, bound, advice + ".")
+    rate = optimizer.lr(max(optimizer.t - 1, 0)) if callable(optimizer.lr) else optimizer.lr
+    large = [
+        f"the {name} (up to {largest:.3g})"
+        for name, a in (("features", data.X), ("targets", data.y))
+        if (largest := float(abs(a).max())) > 10
+    ]
+    advice = "lower the rate"
+    if large:
+        advice = f"scale {' and '.join(large)} with tinynn.preprocessing, or {advice}"
+    bound = None
+    first, linear = model.layers[0], len(model.layers) == 1
+    if linear and isinstance(first, Dense) and isinstance(loss, MeanSquaredError) and type(optimizer) is SGD:
+        bound = largest_stable_rate(
+            data.X,
+            bias=first.b is not None,
+            momentum=optimizer.momentum,
+            nesterov=optimizer.nesterov,
+            weight_decay=optimizer.weight_decay,
+        )
+        advice += f": gradient descent on these data is stable below {bound:.3g}"
+    last = "none" if last_finite is None else f"{last_finite:.3g}"
+    error = DivergenceError(
+        f"training diverged in epoch {training.epoch + 1}, step {step}: loss, gradient or update is not "
+        f"finite (rate {rate:.3g}, last finite loss {last}, gradient norm {norm:.3g}). What to try: {advice}."
+    )
+    error.epoch, error.step = training.epoch + 1, step
+    error.last_finite_loss, error.gradient_norm = last_finite, norm
+    error.largest_stable_rate = bound
+    raise error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -74,9 +75,12 @@ def check_array(
         raise ValueError(f"{name} is empty (shape {a.shape}); at least one element is needed")
     if dtype is None:
         dtype = a.dtype if a.dtype in (np.float32, np.float64) else np.float64
-    a = a.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # what is too large for the dtype becomes inf, and is refused as such
+        a = a.astype(dtype, copy=False)
     if finite and not xp.isfinite(a).all():
-        raise ValueError(f"{name} contains {_describe_nonfinite(a)}; every element has to be finite")
+        raise ValueError(
+            f"{name} contains {_describe_nonfinite(a)}; every element has to be finite in {a.dtype}"
+        )
     return a
 
 
@@ -116,7 +120,9 @@ def check_number(
     ValueError
         If it is NaN or outside the interval.
     """
-    if isinstance(x, (str, bytes)) or np.ndim(x) != 0 or np.iscomplexobj(x):
+    if getattr(x, "ndim", None) == 0:  # an array's scalar
+        x = x.item()  # type: ignore[attr-defined]
+    if not isinstance(x, Real):
         raise TypeError(f"{name} must be a number; got {x!r}")
     value = float(x)
     above = value >= low if closed in ("both", "left") else value > low

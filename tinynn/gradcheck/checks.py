@@ -269,7 +269,9 @@ class _Check:
         if analytic.shape == x.shape and np.isfinite(analytic).all():
             difference = abs(analytic - evidence.numeric)[smooth]
             size = abs(evidence.numeric)[smooth].max(initial=0)
-            self.errors[name] = _relative(difference.max(initial=0), size, noise * np.sqrt(J[0].size))
+            self.errors[name] = _relative(
+                difference.max(initial=0), size, noise * np.sqrt(J[0].size), self.rtol
+            )
             if self.errors[name] <= self.rtol:
                 return None
         return diagnose(evidence)
@@ -288,17 +290,16 @@ class _Check:
         if len(numeric) < DIRECTIONS // 2:
             return np.inf
         error = np.max(np.abs(np.subtract(exact, numeric)))
-        return _relative(error, np.sqrt(np.mean(np.square(numeric))), noise)
+        return _relative(error, np.sqrt(np.mean(np.square(numeric))), noise, self.rtol)
 
     def report(self, problems: list[str]) -> GradientReport:
         return GradientReport(not problems, max(self.errors.values()), tuple(problems), dict(self.errors))
 
 
-def _relative(error: float, size: float, noise: float) -> float:
-    """Error / size, and 0 where rounding alone can make the error."""
-    if error <= noise:
-        return 0.0
-    return float(error / max(size, noise))
+def _relative(error: float, size: float, noise: float, rtol: float) -> float:
+    """error / size; where size is so small that rounding alone can reach rtol, at most rtol for it."""
+    scale = max(size, noise / rtol)
+    return float(error / scale) if error else 0.0
 
 
 def _check_float64(x: np.ndarray, name: str) -> np.ndarray:

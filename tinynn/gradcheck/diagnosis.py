@@ -128,12 +128,13 @@ def _constant_factor(e: Evidence) -> Iterator[str]:
         1.0: "",
         float(M): f"1/M is missing (the gradient is M = {M} times too large)",
         1.0 / M: f"1/M is there twice, or a mean stands for a sum over the batch (M = {M} times too small)",
+        M / 2: f"2/M is missing (the gradient is M/2 = {M / 2:g} times too large)",
         2.0: "factor 2: the gradient is twice too large",
         0.5: "factor 2: the gradient is half of what it should be",
     }
     if M == 2 and size in (2.0, 0.5):
         yield f"factor 2 or 1/M (M = 2 cannot tell; check a larger batch): {size:g} times the right one"
-    for value, words in known.items():
+    for value, words in known.items():  # 1 first: for M = 2 it is M/2 as well
         if abs(size - value) <= CLOSE * value:
             yield " and ".join(filter(None, (sign, words)))
     yield " and ".join(filter(None, (sign, f"off by the constant factor {size:.6g}")))

@@ -324,7 +324,10 @@ class Residual(Chain):
         super().__init__(layers)
 
     def forward(self, X: Array) -> Array:
-        return self.xp.add(X, super().forward(X), out=self.out)
+        Y = super().forward(X)
+        if Y.shape != X.shape:  # the sum might broadcast
+            raise ValueError(f"{self!r} adds X to f(X), but X has shape {X.shape} and f(X) {Y.shape}")
+        return self.xp.add(X, Y, out=self.out)
 
     def backward(self, dY: Array) -> Array:
         return self.xp.add(dY, super().backward(dY), out=self.out_grad)

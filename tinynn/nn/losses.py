@@ -86,13 +86,15 @@ class Loss(OnBackend):
 class MeanSquaredError(Loss):
     """L_Q = 1/M sum_m |a_m - y_m|², the quadratic loss of S4; n times torch's MSELoss."""
 
+    error = Cached()
+
     def compute(self, prediction: Array, target: Array) -> float:
         xp, M = self._keep(prediction, target)
         self.error = prediction - target
         return float(xp.vdot(self.error, self.error)) / M  # L_Q = 1/M sum |a^L - y|²        S4 L_Q
 
     def backward(self) -> Array:
-        return self.error * (2 / len(self.prediction))  # 2/M (a^L - y), with the 2/M that S4 BP1 omits
+        return self.error * (2 / len(self.error))  # 2/M (a^L - y), with the 2/M that S4 BP1 omits
 
 
 class MeanAbsoluteError(Loss):
@@ -146,8 +148,10 @@ class BinaryCrossEntropy(Loss):
 
     def compute(self, prediction: Array, target: Array) -> float:
         xp, M = self._keep(prediction, target)
-        # -ln σ(z) = softplus(z) - z and -ln(1 - σ(z)) = softplus(z), so no logarithm sees a zero
-        return float((softplus(prediction, xp) - target * prediction).sum()) / M  # S4 (32)
+        # -ln σ(z) = softplus(-z) and -ln(1 - σ(z)) = softplus(z): no logarithm sees a zero, and the small
+        # loss of a confident, right prediction is not lost in a difference of large numbers
+        loss = target * softplus(-prediction, xp) + (1 - target) * softplus(prediction, xp)  # S4 (32)
+        return float(loss.sum()) / M
 
     def backward(self) -> Array:
         p = sigmoid(self.prediction, self.xp)

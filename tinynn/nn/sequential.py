@@ -106,7 +106,6 @@ class Sequential(Chain):
             self._gradient_slots.append((name, layer, f"d{attribute}", gradient))
         for _, layer in self.named_layers():
             layer.xp = self.xp
-        self._inference = [layer.inference_copy() for layer in self.layers]
 
     @property
     def theta(self) -> Array:
@@ -137,28 +136,35 @@ class Sequential(Chain):
         TypeError, ValueError
             X of another array library, or of the wrong shape.
         """
-        if type(X) is not type(self._theta) or X.dtype != self.dtype:
+        if type(X) is not type(self._theta) or X.dtype != self.dtype or X.ndim != 2:
             X = self.check_input(X, finite=False)
         return super().forward(X)
 
     def backward(self, dY: Array) -> Array:
         """DL/dX (M, n_in) from dY = dL/d output (M, n_out) of the last forward; fills `grad`.
 
-        `grad` is overwritten, never added to.
+        `grad` is overwritten, never added to. dY is converted to the network's dtype, as X is.
 
         Raises
         ------
         RuntimeError
             Before the first forward.
+        TypeError, ValueError
+            dY of another array library, or no matrix.
         """
-        dX = super().backward(dY)
+        dX = super().backward(self._check_gradient(dY))
         self._collect()
         return dX
 
     def backward_parameters(self, dY: Array) -> None:
         """Fill `grad` as `backward` does, without the product that dL/dX would cost."""
-        super().backward_parameters(dY)
+        super().backward_parameters(self._check_gradient(dY))
         self._collect()
+
+    def _check_gradient(self, dY: Array) -> Array:
+        if type(dY) is not type(self._theta) or dY.dtype != self.dtype or dY.ndim != 2:
+            return check_array(dY, "dY", ndim=2, dtype=self.dtype, finite=False, like=self._theta)
+        return dY
 
     def _collect(self) -> None:
         # a layer of the user's own may have made a new dW instead of writing into the one it was given
@@ -201,10 +207,11 @@ class Sequential(Chain):
             X of another array library, of the wrong shape, with NaN or inf.
         """
         X = self.check_input(X)
+        layers = [layer.inference_copy() for layer in self.layers]
         blocks = []
         for start in range(0, len(X), BLOCK):
             A = X[start : start + BLOCK]
-            for layer in self._inference:
+            for layer in layers:
                 A = layer.forward(A)
             blocks.append(A)
         return blocks[0] if len(blocks) == 1 else self.xp.concatenate(blocks)
@@ -251,12 +258,14 @@ class Sequential(Chain):
         self.load_state_dict(load_tensors(path)[0])
 
     def __getstate__(self) -> dict[str, Any]:
-        views = {"_theta", "_grad", "_parameters", "_gradients", "_gradient_slots", "_inference"}
+        views = {"_theta", "_parameters", "_gradients", "_gradient_slots"}
         return {k: v for k, v in super().__getstate__().items() if k not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        grad = self._grad
         self._gather()
+        self._grad[:] = grad
 
     def __copy__(self) -> Sequential:
         return copy.deepcopy(self)  # a shallow copy would share its layers, which hold views into one theta

@@ -1,0 +1,48 @@
+"""What all tests share: hypothesis settings, what is skipped and why, and the array libraries."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from tinynn import backend
+
+settings.register_profile("tinynn", deadline=None, derandomize=True)
+settings.load_profile("tinynn")
+
+
+def _why_no_gpu():
+    try:
+        backend.get_backend("cupy")
+    except backend.BackendError as error:
+        return str(error)
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    reasons = {
+        "gpu": _why_no_gpu(),
+        "real_data": None if os.environ.get("TINYNN_DATA") else "set $TINYNN_DATA to the folder of data sets",
+        "slow": None if "slow" in config.option.markexpr else "slow: run with pytest -m slow",
+    }
+    for item in items:
+        for marker, reason in reasons.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def strict_backend(monkeypatch):
+    """The name of an array library that never mixes with NumPy; see strict_array.py."""
+    monkeypatch.setattr(backend, "BACKENDS", (*backend.BACKENDS, "strict_array"))
+    backend._library.cache_clear()  # it remembers types that belonged to no library
+    yield "strict_array"
+    backend._library.cache_clear()
+
+
+@pytest.fixture(params=["strict_array", pytest.param("cupy", marks=pytest.mark.gpu)])
+def device(request):
+    """The name of an array library other than NumPy: the strict one, and CuPy where it finds a GPU."""
+    if request.param == "strict_array":
+        return request.getfixturevalue("strict_backend")
+    return request.param

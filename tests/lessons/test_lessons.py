@@ -1,0 +1,143 @@
+"""The lessons run, keep their form, and their results are what the course says."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lessons.runner import find_lessons, run_lesson
+
+LESSONS = find_lessons()
+BY_NUMBER = {lesson.number: lesson for lesson in LESSONS}
+REAL_DATA = Path(os.environ.get("TINYNN_DATA", "nowhere"), "mnist").is_dir()
+
+
+def run(number, out, **options):
+    outcome = run_lesson(BY_NUMBER[number], out, **options)
+    assert outcome.error is None, outcome.error
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """Outcome of a lesson in its default form; each is run once."""
+    outcomes = {}
+
+    def get(number):
+        if number not in outcomes:
+            outcomes[number] = run(number, tmp_path_factory.mktemp("lessons"))
+        return outcomes[number]
+
+    return get
+
+
+def values(outcome):
+    return {row.quantity: row.value for row in outcome.results.rows}
+
+
+def verdicts(outcome):
+    return {row.quantity: row.verdict for row in outcome.results.rows}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_form_of_a_lesson(lesson):
+    text = lesson.path.read_text(encoding="utf-8")
+    assert text.startswith(f"# %% [markdown]\n# # Lesson {int(lesson.number)}: ")
+    assert "you can\n" in text, "what the reader will be able to do"
+    assert "It builds on" in text
+    assert "*Predict" in text or "*predict" in text
+    assert re.search(r"^# ## Exercises\n#\n# 1\. (.*\n)+# 2\. (.*\n)+# 3\. ", text, re.MULTILINE)
+    assert re.search(r"^BACKEND = \"numpy\"", text, re.MULTILINE)
+    knobs = re.findall(r"^([A-Z_]+) = .*?(#.*)?$", text.split("# ## 1.")[0], re.MULTILINE)
+    assert all(reason for _, reason in knobs), f"every knob needs its reason: {knobs}"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_quick_form_runs_and_writes_its_results(lesson, tmp_path, capsys):
+    outcome = run(lesson.number, tmp_path, quick=True)
+    figures = [path for path in outcome.written if path.suffix == ".png"]
+    assert figures
+    assert all(path.stat().st_size > 5000 for path in figures)
+    assert not any(path.name.startswith("figure_") for path in figures), "figures need names"
+    rows = json.loads((tmp_path / lesson.name / "results.json").read_text(encoding="utf-8"))
+    assert [set(row) for row in rows] == [{"quantity", "seed", "value", "verdict", "note"}] * len(rows)
+    assert len({row["quantity"] for row in rows}) == len(rows)
+    assert str(outcome.results) in capsys.readouterr().out
+
+
+def test_lesson_01_follows_the_law_within_two_standard_errors(full):
+    lesson = full("01").namespace
+    assert lesson["N_SEEDS"] == 20
+    for dmax in (1, 10, 20):
+        for quantity, law in lesson["law"](dmax).items():
+            mean, spread = lesson["mean_and_spread"](dmax, quantity)
+            assert abs(mean - law) <= 2 * spread / np.sqrt(20), (dmax, quantity, mean, law)
+
+
+def test_lesson_01_diverges_at_its_bound_and_scaling_cures_it(full):
+    outcome = full("01")
+    lesson = outcome.namespace
+    assert lesson["below"][-1] < 10 < 1e10 < lesson["above"][-1]
+    assert lesson["divergence"].largest_stable_rate == pytest.approx(lesson["wide_bound"], rel=1e-6)
+    assert values(outcome)["MSE test, [0, 100], scaled"] < 1.5
+    assert "differs" not in verdicts(outcome).values()
+
+
+def test_lesson_08_reads_digits(full):
+    outcome = full("08")
+    accuracies = {k: v for k, v in values(outcome).items() if k.startswith("digits")}
+    assert len(accuracies) == 4
+    assert min(accuracies.values()) >= 0.97
+    assert not {"differs", "missed"} & set(verdicts(outcome).values())
+    assert outcome.seconds < 120
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not REAL_DATA, reason="no folder mnist in $TINYNN_DATA")
+def test_lesson_08_on_the_real_images(full):
+    found = values(full("08"))
+    assert found["MNIST, 784-128-10"] >= 0.975
+    assert found["Fashion-MNIST, 784-128-10"] >= 0.875
+
+
+def test_lesson_11_tells_the_labels_apart(full):
+    found = values(full("11"))
+    assert found["seed labels: least squares on 1/d"] == "[0, 1, 2, 3, 4, 5]"
+    assert found["right labels: least squares on 1/d"] == "[1, 1, 1, 1, 1, 1]"
+    assert found["seed labels: change under permutation"] > 1
+    assert found["right labels: change under permutation"] < 1e-12
+
+
+def test_lesson_11_meets_the_target_for_both_features(full):
+    found = values(full("11"))
+    for feature in ("positions", "distances"):
+        assert found[f"right labels: {feature}, test MSE"] < 1e-3
+        assert found[f"right labels: {feature}, test R2"] > 0.95
+
+
+def test_lesson_11_shows_the_pattern(full):
+    found = values(full("11"))
+
+    def error(labels, feature, added, action):
+        return found[f"{labels} labels: {feature}, + {added}, {action}"]
+
+    for labels in ("seed", "right"):
+        assert error(labels, "positions", "nothing", "rotated") > 100 * error(
+            labels, "positions", "nothing", "original"
+        )
+        assert error(labels, "positions", "rotated", "rotated") < 1e-2
+        assert error(labels, "positions", "rotated", "permuted") > 0.1
+        assert error(labels, "positions", "permuted", "permuted") < 1e-2
+        assert error(labels, "positions", "permuted", "rotated") > 0.1
+        assert error(labels, "distances", "permuted", "permuted") < 1e-2
+        assert error(labels, "distances", "nothing", "rotated") == pytest.approx(
+            error(labels, "distances", "nothing", "original"), rel=1e-4
+        )
+    assert found["right labels: permuted, distances / positions"] < 1
+    assert found["square: distances, permuted"] < 1e-3 < 0.1 < found["square: positions, permuted"]
+    assert found["network on sorted 1/d: invariant under"] == "translation, rotation, reflection, permutation"
+    assert found["network on distances: invariant under"] == "translation, rotation, reflection"
+    assert found["network on positions: invariant under"] == "nothing"
