@@ -38,12 +38,10 @@ from tinynn.training import EarlyStopping, fit
 BACKEND = "numpy"  # "cupy" computes on a GPU
 HIDDEN = 64  # neurons in the hidden layer for the 8 x 8 digits
 EPOCHS = 60  # quick: 30; the validation loss is flat by then
-BATCH_SIZE = 32
+BATCH_SIZE = 32  # larger is faster per epoch and needs more epochs
 RATE = 3e-3  # Adam's usual 1e-3 works too and takes longer
 SEEDS = (0, 1, 2)  # quick: (0,); independent splits and initial weights
-LARGE_IMAGES = (
-    "TINYNN_DATA" in os.environ
-)  # quick: False; True also downloads MNIST (40 MB) where it is missing
+LARGE_IMAGES = "TINYNN_DATA" in os.environ  # quick: False; True downloads what is missing (40 MB)
 LARGE_EPOCHS = 10  # passes over the 60,000 images
 
 # %% [markdown]

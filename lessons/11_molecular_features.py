@@ -53,10 +53,10 @@ LAYERS = (32, 64, 64, 32, 1)  # after an input of 8 positions or 6 distances
 INIT = "glorot"  # smaller initial weights than "he"; with features far from zero they learn faster
 EPOCHS = 400  # quick: 100; with a rate that decays, better than 1000 at a constant one
 RATE = 6e-3  # quick: 1.5e-2; of Adam at the start, it follows half a cosine down to zero
-BATCH_SIZE = 16
+BATCH_SIZE = 16  # the sheet's
 SEEDS = (0, 1, 2)  # quick: (0,); samples, split, weights and batches all follow from the seed
 PERMUTATION = [3, 0, 1, 2]  # the new atom 0 is the old atom 3, and so on
-ANGLE = np.pi / 2
+ANGLE = np.pi / 2  # the sheet's: so far that no atom stays near where it was
 
 # %% [markdown]
 # ## 1. The data

@@ -75,6 +75,7 @@ def turn_knobs(source: str, *, quick: bool = False, backend: str | None = None) 
 def run_lesson(lesson: Lesson, out: Path, *, quick: bool = False, backend: str | None = None) -> Outcome:
     """Run a lesson; its figures and results.json go to out/name/. An error is kept, not raised."""
     import matplotlib
+    from threadpoolctl import threadpool_limits
 
     matplotlib.use("Agg")
     plt = get_pyplot()
@@ -97,7 +98,10 @@ def run_lesson(lesson: Lesson, out: Path, *, quick: bool = False, backend: str |
     start = time.perf_counter()
     show, plt.show = plt.show, save_figures
     try:
-        exec(compile(source, str(lesson.path), "exec"), namespace)
+        # the products of a lesson are small: on a busy machine threads of BLAS that wait for each other
+        # take a hundred times longer, and with one the rounding does not depend on the number of cores
+        with threadpool_limits(1, user_api="blas"):
+            exec(compile(source, str(lesson.path), "exec"), namespace)
         save_figures()
         outcome.results = namespace.get("results")
         if outcome.results is None:

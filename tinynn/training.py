@@ -212,12 +212,11 @@ def _run_epoch(training: TrainingState) -> float:
     model, loss, optimizer = training.model, training.loss, training.optimizer
     theta, grad, xp = model.theta, model.grad, model.xp
     before = theta.copy()
-    total, bound = 0.0, None
+    total = 0.0
     last_finite = training.history.train_loss[-1] if training.history.train_loss else None
     for step, (X, y) in enumerate(training.loader, 1):
-        if X.shape != bound:
+        if X.shape != model.bound:
             model.bind(X.shape, model.dtype)
-            bound = X.shape
         value = loss.compute(model.forward(X), y)
         model.backward_parameters(loss.backward())
         # the dot product can overflow before an entry does

@@ -297,7 +297,7 @@ class _Check:
 
 
 def _relative(error: float, size: float, noise: float, rtol: float) -> float:
-    """error / size; where size is so small that rounding alone can reach rtol, at most rtol for it."""
+    """Error over size; where rounding alone could reach rtol, it counts as no more than rtol."""
     scale = max(size, noise / rtol)
     return float(error / scale) if error else 0.0
 

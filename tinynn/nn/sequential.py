@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynn.backend import Array, get_backend, to_numpy
 from tinynn.files import load_tensors, save_tensors
-from tinynn.nn.layers import Chain, Layer
+from tinynn.nn.layers import Chain, Layer, Shape
 from tinynn.validation import check_array
 
 BLOCK = 4096  # rows that predict takes at a time, so that its activations stay small
@@ -49,6 +49,8 @@ class Sequential(Chain):
     >>> optimizer.step(model.theta, model.grad)
     """
 
+    bound: Shape | None = None  # the shape of X that the buffers are for
+
     def __init__(
         self,
         *layers: Layer,
@@ -59,9 +61,9 @@ class Sequential(Chain):
         super().__init__(layers)
         if not layers:
             raise ValueError("Sequential needs at least one layer")
-        self.dtype = np.dtype(dtype)  # type: ignore[call-overload]
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64; got {self.dtype}")
+        if dtype not in ("float32", "float64", np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64; got {dtype}")
+        self.dtype = np.dtype(dtype)
         self.backend = backend
         self.xp = get_backend(backend)
         inside = [layer for prefix, layer in self.named_layers() if prefix]
@@ -109,8 +111,13 @@ class Sequential(Chain):
 
     @property
     def theta(self) -> Array:
-        """All parameters, one vector (n_parameters,)."""
+        """All parameters, one vector (n_parameters,); assigning to it copies the numbers in."""
         return self._theta
+
+    @theta.setter
+    def theta(self, value: Array) -> None:
+        # so that model.theta -= rate * model.grad works, which assigns what it has changed in place
+        self._theta[...] = value
 
     @property
     def grad(self) -> Array:
@@ -138,7 +145,17 @@ class Sequential(Chain):
         """
         if type(X) is not type(self._theta) or X.dtype != self.dtype or X.ndim != 2:
             X = self.check_input(X, finite=False)
+        if self.bound is not None and X.shape != self.bound:
+            self.unbind()
         return super().forward(X)
+
+    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
+        self.bound = shape
+        return super().bind(shape, dtype)
+
+    def unbind(self) -> None:
+        self.bound = None
+        super().unbind()
 
     def backward(self, dY: Array) -> Array:
         """DL/dX (M, n_in) from dY = dL/d output (M, n_out) of the last forward; fills `grad`.
