@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from tinynn.backend import Array, OnBackend, get_array_module
-from tinynn.nn.activations import sigmoid, softmax, softplus
+from tinynn.nn.activations import sigmoid, softplus
 from tinynn.nn.layers import Cached, Shape
 from tinynn.validation import check_array, check_number, check_same_length
 
@@ -165,6 +165,8 @@ class CrossEntropy(Loss):
     (M, K) that sum to one. Equals torch's CrossEntropyLoss. S4 L_CE.
     """
 
+    p = Cached()
+
     def check_target(self, target: Array, shape: Shape, dtype: np.dtype) -> Array:
         xp = get_array_module(target)
         labels = xp.asarray(target)
@@ -187,14 +189,15 @@ class CrossEntropy(Loss):
 
     def compute(self, prediction: Array, target: Array) -> float:
         xp, M = self._keep(prediction, target)
+        # softmax(z) = e / sum e and its logarithm, z - ln sum e, whatever constant is taken off z first
         shifted = prediction - prediction.max(axis=1, keepdims=True)
-        # ln softmax(z)_i = z_i - ln sum_j exp(z_j), whatever constant is taken off z first
-        log_sum = xp.log(xp.exp(shifted).sum(axis=1))
-        return float(log_sum.sum() - xp.vdot(target, shifted)) / M  # -1/M sum y · ln a^L     S4 L_CE
+        e = xp.exp(shifted)
+        sums = e.sum(axis=1, keepdims=True)
+        self.p = e / sums
+        return float(xp.log(sums).sum() - xp.vdot(target, shifted)) / M  # -1/M sum y · ln a^L  S4 L_CE
 
     def backward(self) -> Array:
-        p = softmax(self.prediction, self.xp)
-        return (p - self.target) / len(p)  # 1/M (a^L - y), with the 1/M that BP1 omits       S4 BP1
+        return (self.p - self.target) / len(self.p)  # 1/M (a^L - y), with the 1/M that BP1 omits  S4 BP1
 
 
 class Hinge(Loss):
