@@ -63,6 +63,10 @@ LAYERS = {
         lambda n: nn.Residual(nn.Dense(n, 3, rng=0), nn.Tanh(), nn.Dense(3, n, rng=1)),
         lambda n: TorchResidual(torch.nn.Linear(n, 3), torch.nn.Tanh(), torch.nn.Linear(3, n)),
     ),
+    "Chain": LayerCase(
+        lambda n: nn.Chain(nn.Dense(n, 3, rng=0), nn.Tanh()),
+        lambda n: torch.nn.Sequential(torch.nn.Linear(n, 3), torch.nn.Tanh()),
+    ),
     "Residual in Residual": LayerCase(
         lambda n: nn.Residual(nn.Residual(nn.Dense(n, n, rng=0)), nn.Sigmoid()),
         lambda n: TorchResidual(TorchResidual(torch.nn.Linear(n, n)), torch.nn.Sigmoid()),

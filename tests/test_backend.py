@@ -277,6 +277,7 @@ def test_asarray_and_to_numpy_are_the_way_across(strict_backend):
 
 def mixtures(host, device, backend):
     model, other = build(backend), build("numpy")
+    model.forward(device)
     return {
         "forward": (lambda: model.forward(host), "X is a numpy array but model is a"),
         "backward": (lambda: model.backward(host), "dY is a numpy array but model is a"),

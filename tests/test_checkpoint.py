@@ -68,7 +68,7 @@ def start(checkpoint, *arguments):
 
 def test_killed_at_random_moments_it_resumes_to_the_same_bits(tmp_path, uninterrupted):
     checkpoint = tmp_path / "training.safetensors"
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(0)
     seconds = []
     for _ in range(4):
         with start(checkpoint) as process:
@@ -397,12 +397,13 @@ def test_tampered_arrays(session, change):
         ),
         ({"dtype": "float64"}, "dtype: float32 there, float64 here"),
         ({"loss": Huber()}, r"loss: MeanSquaredError\(\) there, Huber.* here"),
-        ({"optimizer": SGD(0.1)}, "optimizer: Adam there, SGD here"),
+        ({"optimizer": SGD(0.1)}, r"optimizer: Adam\(.*\) there, SGD\(.*\) here"),
+        ({"optimizer": Adam(0.5)}, r"optimizer: Adam\(.*\) there, Adam\(lr=0.5.* here"),
         ({"batch_size": 8}, r"\(batch_size: 16 there, 8 here\)"),
         ({"M": 41}, "samples: 40 there, 41 here"),
         ({"validation": (np.ones((3, 1)), np.ones(3))}, "validation samples: 10 there, 3 here"),
         ({"callbacks": []}, r"callbacks: \['EarlyStopping', 'Checkpoint'\] there, \[\] here"),
-        ({"batch_size": 8, "M": 30}, "samples: 40 there, 30 here; batch_size: 16 there, 8 here"),
+        ({"batch_size": 8, "M": 30}, "samples: 40 there, 30 here; .*batch_size: 16 there, 8 here"),
     ],
 )
 def test_the_checkpoint_of_another_training_says_what_differs(session, other, message):
@@ -411,7 +412,7 @@ def test_the_checkpoint_of_another_training_says_what_differs(session, other, me
 
 def test_the_state_of_another_rule_of_the_same_name(session):
     Session(session.checkpoint, optimizer=SGD(0.1)).fit()
-    Session(session.checkpoint, optimizer=SGD(0.1, momentum=0.9)).refuses("wants .*'t', 'velocity'")
+    Session(session.checkpoint, optimizer=SGD(0.1, momentum=0.9)).refuses("momentum=0.0.* there, .*momentum=0.9.* here")
 
 
 def test_another_kind_of_random_numbers(session):

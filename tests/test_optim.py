@@ -22,6 +22,7 @@ from tinynn.optim import (
     ExponentialDecay,
     Optimizer,
     RMSProp,
+    Schedule,
     StepDecay,
 )
 
@@ -33,7 +34,7 @@ SCHEDULES = {StepDecay, ExponentialDecay, CosineDecay}
 def test_every_public_class_has_a_case():
     public = {x for name, x in vars(optim).items() if inspect.isclass(x) and x.__module__ == optim.__name__}
     optimizers = {type(case.build()) for case in OPTIMIZERS.values()}
-    assert optimizers | SCHEDULES | {Optimizer} == public
+    assert optimizers | SCHEDULES | {Optimizer, Schedule} == public
 
 
 # Training as torch trains
@@ -244,7 +245,7 @@ def test_a_state_before_the_first_step(case):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("sum_g"), r"state has \['sum_g2', 't'\]; Adam\(lr=0.001\) wants"),
+        (lambda s: s.pop("sum_g"), r"state has \['sum_g2', 't'\]; Adam\(.*\) wants"),
         (lambda s: s.pop("t"), "state has"),
         (lambda s: s.update(velocity=np.ones(3)), "state has"),
         (lambda s: s.update(sum_g=np.ones(4)), r"sum_g has shape \(4,\); wanted \(3\)"),
@@ -363,5 +364,19 @@ def test_a_rule_of_ones_own():
     assert optimizer.state_dict()["previous"].tolist() == [1.0, -1.0]
     with pytest.raises(NotImplementedError, match="Optimizer does not define update"):
         Optimizer(0.1).step(theta, theta.copy())
-    assert repr(Adam(0.5)) == "Adam(lr=0.5)"
-    assert repr(SGD(CosineDecay(0.1, 5))) == "SGD(lr=CosineDecay)"
+    assert repr(Adam(0.5)) == "Adam(lr=0.5, weight_decay=0.0, betas=(0.9, 0.999), eps=1e-08)"
+    assert "lr=CosineDecay(lr=0.1, steps=5, final=0.0)" in repr(SGD(CosineDecay(0.1, 5)))
+    assert "lr=falling" in repr(SGD(falling))
+
+
+def falling(t):
+    return 1 / (t + 1)
+
+
+@pytest.mark.parametrize("rate", [-1.0, np.nan, None])
+def test_the_rate_of_a_schedule_is_checked_before_anything_changes(rate):
+    theta, optimizer = np.ones(2), SGD(lambda t: rate)
+    with pytest.raises((TypeError, ValueError), match=r"lr\(t\)"):
+        optimizer.step(theta, theta.copy())
+    assert theta.tolist() == [1, 1]
+    assert optimizer.t == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -81,6 +83,14 @@ class TrainingState:
         inside = [getattr(layer, "rng", None) for _, layer in self.model.named_layers()]
         return [self.loader.rng, *(rng for rng in inside if isinstance(rng, np.random.Generator))]
 
+    @functools.cached_property
+    def checksum(self) -> str:
+        """Of the training data: equal for equal bits."""
+        digest = hashlib.blake2b(digest_size=8)
+        for array in (self.loader.dataset.X, self.loader.dataset.y):
+            digest.update(np.ascontiguousarray(to_numpy(array)).data)
+        return digest.hexdigest()
+
     def identity(self) -> dict[str, Any]:
         """What has to be the same for a checkpoint to belong to this training."""
         return {
@@ -88,8 +98,9 @@ class TrainingState:
             "parameters": self.model.theta.size,
             "dtype": str(self.model.dtype),
             "loss": repr(self.loss),
-            "optimizer": type(self.optimizer).__name__,
+            "optimizer": repr(self.optimizer),
             "samples": len(self.loader.dataset),
+            "data": self.checksum,
             "batch_size": self.loader.batch_size,
             "validation samples": len(self.validation or ()),
             "callbacks": [type(callback).__name__ for callback in self.callbacks],
@@ -154,7 +165,7 @@ def load_checkpoint(path: str | os.PathLike, training: TrainingState) -> None:
         # a rehearsal on copies, so that an error comes before anything is changed
         copies = [copy.copy(callback) for callback in callbacks]
         _continue(copy.copy(optimizer), copy.deepcopy(generators), copies, model.theta, tensors, record)
-    except Exception as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"{name} is damaged or does not fit this training: {error!r}") from error
     if epoch > training.epochs:
         raise ValueError(f"{name} has had {epoch} epochs already; epochs={training.epochs} is fewer")

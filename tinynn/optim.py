@@ -19,7 +19,20 @@ from tinynn.validation import check_array, check_integer, check_number
 Rate = float | Callable[[int], float]
 
 
-class StepDecay:
+class Schedule:
+    """A rate that depends on the number of the step."""
+
+    def __call__(self, t: int) -> float:
+        """Rate at step t = 0, 1, 2, ..."""
+        raise NotImplementedError(f"{type(self).__name__} does not define __call__")
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        )
+
+
+class StepDecay(Schedule):
     """The rate lr, multiplied by `factor` after every `every` steps."""
 
     def __init__(self, lr: float, every: int, factor: float = 0.1) -> None:
@@ -28,11 +41,10 @@ class StepDecay:
         self.factor = check_number(factor, "factor", low=0, closed="neither")
 
     def __call__(self, t: int) -> float:
-        """Rate at step t."""
         return self.lr * self.factor ** (t // self.every)
 
 
-class ExponentialDecay:
+class ExponentialDecay(Schedule):
     """The rate lr exp(-t / decay_steps)."""
 
     def __init__(self, lr: float, decay_steps: float) -> None:
@@ -40,11 +52,10 @@ class ExponentialDecay:
         self.decay_steps = check_number(decay_steps, "decay_steps", low=0, closed="neither")
 
     def __call__(self, t: int) -> float:
-        """Rate at step t."""
         return self.lr * math.exp(-t / self.decay_steps)
 
 
-class CosineDecay:
+class CosineDecay(Schedule):
     """From lr down to `final` along half a cosine in `steps` steps, then `final`.
 
     Source: Loshchilov and Hutter 2017, "SGDR", eq. (5), without restarts.
@@ -56,7 +67,6 @@ class CosineDecay:
         self.final = check_number(final, "final", low=0, closed="left")
 
     def __call__(self, t: int) -> float:
-        """Rate at step t."""
         done = min(t / self.steps, 1.0)
         return self.final + (self.lr - self.final) * (1 + math.cos(math.pi * done)) / 2
 
@@ -91,7 +101,7 @@ class Optimizer(OnBackend):
                 f"theta has shape {theta.shape} and grad {grad.shape}, but this optimizer began with "
                 f"{self.scratch.shape}; use a new optimizer for every network"
             )
-        lr = self.lr(self.t) if callable(self.lr) else self.lr
+        lr = check_number(self.lr(self.t), "lr(t)", low=0, closed="left") if callable(self.lr) else self.lr
         self.t += 1
         self.update(theta, grad, lr)
 
@@ -149,8 +159,17 @@ class Optimizer(OnBackend):
         for name in self.vectors:
             setattr(self, name, xp.array(arrays[name]) if name in arrays else None)
 
+    def settings(self) -> dict[str, str]:
+        """What was chosen when it was made, in words: the rate and the other constants."""
+        state = {"t", "scratch", "xp", "vectors", *self.vectors}
+        chosen = {name: repr(value) for name, value in vars(self).items() if name not in state}
+        if callable(self.lr) and not isinstance(self.lr, Schedule):
+            chosen["lr"] = getattr(self.lr, "__qualname__", type(self.lr).__name__)
+        return chosen
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(lr={self.lr if not callable(self.lr) else type(self.lr).__name__})"
+        chosen = ", ".join(f"{name}={value}" for name, value in self.settings().items())
+        return f"{type(self).__name__}({chosen})"
 
 
 class SGD(Optimizer):

@@ -95,7 +95,7 @@ PLAIN = (MeanSquaredError, MeanAbsoluteError, Huber, BinaryCrossEntropy, Hinge)
         (np.ones((2, 2)), ValueError, r"target has shape \(2, 2\) but prediction has shape \(3, 2\)"),
         (np.ones((3, 1)), ValueError, r"target has shape \(3, 1\) but prediction has shape \(3, 2\)"),
         (np.ones((3, 2, 1)), ValueError, r"target has 3 dimensions"),
-        (np.ones((3, 2), complex), TypeError, "target is complex"),
+        (np.ones((3, 2), complex), ValueError, "target is complex"),
         (np.full((3, 2), None), TypeError, "target has dtype object"),
         (np.array(["a", "b", "c"]), TypeError, "target has dtype <U1"),
         (scipy.sparse.eye_array(3, 2), TypeError, "target is a sparse matrix"),
@@ -127,7 +127,7 @@ def test_a_vector_of_targets_does_not_broadcast_over_outputs(loss):
     [
         (np.ones(3), ValueError, "prediction has 1 dimensions"),
         (np.array([[1.0, np.nan]]), ValueError, "prediction contains 1 NaN"),
-        (np.ones((1, 2), complex), TypeError, "prediction is complex"),
+        (np.ones((1, 2), complex), ValueError, "prediction is complex"),
         (np.ones((0, 2)), ValueError, "prediction is empty"),
     ],
 )

@@ -227,7 +227,7 @@ def test_X_is_converted(method):
 BAD_X = {
     "object": (np.array([["a", 1, 2]], dtype=object), TypeError, "X has dtype object"),
     "text": (np.array([["a", "b", "c"]]), TypeError, "X has dtype <U1"),
-    "complex": (np.ones((2, 3), complex), TypeError, "X is complex"),
+    "complex": (np.ones((2, 3), complex), ValueError, "X is complex"),
     "sparse": (scipy.sparse.csr_array(np.ones((2, 3))), TypeError, r"X is a sparse matrix.*toarray"),
     "ragged": ([[1, 2, 3], [1, 2]], ValueError, "X is not a rectangular array"),
     "wrong width": (np.ones((2, 4), np.float32), ValueError, r"X has shape \(2, 4\); wanted \(.*, 3\)"),
@@ -278,9 +278,9 @@ def test_dY_is_converted_like_X():
         model.grad[:] = np.nan
         model.backward_parameters(dY)
         assert_same([model.grad], [grad])
-    for bad in (DY[:, 0], DY[:, 0].astype(np.float64)):
+    for bad in (DY[:, 0], DY[:, 0].astype(np.float64), DY[:, :1], DY[:1], DY[:-1]):
         for backward in (model.backward, model.backward_parameters):
-            with pytest.raises(ValueError, match=r"dY has 1 dimensions \(shape \(6,\)\); wanted 2"):
+            with pytest.raises(ValueError, match=r"dY has shape \(.*\); wanted \(6, 2\)"):
                 backward(bad)
 
 
@@ -569,3 +569,32 @@ def test_a_bound_network_takes_other_batches():
     model.bind((5, 3), model.dtype)
     np.testing.assert_array_equal(model.forward(X[:1]), expected)
     assert model.bound is None
+
+
+def test_widths_are_checked_behind_layers_without_one():
+    with pytest.raises(ValueError, match=r"Dense\(5, 1\) wants 5 inputs but is given 3"):
+        Sequential(ReLU(), Dense(4, 3), Dense(5, 1))
+    with pytest.raises(ValueError, match=r"Dense\(5, 1\) wants 5 inputs but is given 4"):
+        Sequential(Residual(Dense(4, 4)), Dense(5, 1))
+
+
+def test_a_hidden_layer_is_refused():
+    class Hides(Layer):
+        def __init__(self):
+            self.inner = Dense(3, 3)
+
+    with pytest.raises(TypeError, match="would not be trained: make it a Chain"):
+        Sequential(Hides())
+
+
+def test_a_replaced_parameter_is_noticed_wherever_it_matters():
+    model = Sequential(Dense(3, 2), rng=0)
+    model.layers[0].W = model.layers[0].W + 1
+    Y = model.forward(X)
+    for use in (model.state_dict, lambda: model.backward(Y), lambda: model.load_state_dict({})):
+        with pytest.raises(ValueError, match="no longer a view into theta"):
+            use()
+
+
+def test_predict_returns_an_array_of_its_own_even_if_nothing_is_computed():
+    assert not np.shares_memory(Sequential(Dropout(0.5)).predict(X), X)

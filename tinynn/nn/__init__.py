@@ -1,7 +1,7 @@
 """Layers, activations, losses and the network that holds them: explicit forward and backward."""
 
 from tinynn.nn.activations import LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from tinynn.nn.layers import Dense, Dropout, Layer, Residual
+from tinynn.nn.layers import Chain, Dense, Dropout, Layer, Residual
 from tinynn.nn.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -15,6 +15,7 @@ from tinynn.nn.sequential import Sequential
 
 __all__ = [
     "BinaryCrossEntropy",
+    "Chain",
     "CrossEntropy",
     "Dense",
     "Dropout",

@@ -11,7 +11,7 @@ buffers, and a training step allocates nothing for its activations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,12 +50,15 @@ class Layer(OnBackend):
         numpy or cupy; set by the `Sequential` that holds the layer.
     training : bool
         False on the copies that predict (see `inference_copy`).
+    n_in : int or None
+        Width of the X it takes, if it is fixed.
     out, out_grad : array or None
         Where forward and backward write what they return; None allocates it.
     """
 
     parameter_names: Mapping[str, str] = {}
     training = True
+    n_in: int | None = None
     out: Array = None
     out_grad: Array = None
 
@@ -64,7 +67,7 @@ class Layer(OnBackend):
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def backward(self, dY: Array) -> Array:
-        """DL/dX from dY = dL/dY, for the batch of the last forward; sets the parameters' gradients.
+        """The derivative dL/dX from dY = dL/dY, for the batch of the last forward; sets dW for every W.
 
         Gradients are overwritten, not added up: calling backward twice gives the same twice.
 
@@ -146,6 +149,7 @@ class Dense(Layer):
     """
 
     X = Cached()
+    n_in: int
 
     def __init__(
         self,
@@ -199,7 +203,7 @@ class Dense(Layer):
         return shape[0], self.n_out
 
     def __repr__(self) -> str:
-        return f"Dense({self.n_in}, {self.n_out})"
+        return f"Dense({self.n_in}, {self.n_out}{'' if 'bias' in self.parameter_names else ', bias=False'})"
 
 
 class Dropout(Layer):
@@ -244,13 +248,39 @@ class Dropout(Layer):
 
 
 class Chain(Layer):
-    """Layers one after another: f = f_L ∘ ... ∘ f_1, and backward in the opposite order."""
+    """Layers one after another: f = f_L ∘ ... ∘ f_1, and backward in the opposite order.
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    A layer of your own that holds other layers has to be a Chain: only the layers in its `layers` are
+    found, trained and saved.
+
+    Parameters
+    ----------
+    *layers : Layer
+        At least one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No layers, or something that is no layer.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        if not layers:
+            raise ValueError(f"{type(self).__name__} needs at least one layer")
         for i, layer in enumerate(layers):
             if not isinstance(layer, Layer):
                 raise TypeError(f"layer {i} is {layer!r}; wanted an instance of tinynn.nn.Layer")
         self.layers = list(layers)
+
+    @property
+    def n_in(self) -> int | None:  # type: ignore[override]
+        """Width of X; None if no layer says, or one before it may change the width."""
+        for layer in self.layers:
+            if layer.n_in is not None:
+                return layer.n_in
+            if layer.output_shape((1, 1)) != (1, 1):
+                return None
+        return None
 
     def forward(self, X: Array) -> Array:
         for layer in self.layers:
@@ -317,11 +347,6 @@ class Residual(Chain):
 
     Source: He et al. 2016, "Deep residual learning for image recognition"; S3 (14.1).
     """
-
-    def __init__(self, *layers: Layer) -> None:
-        if not layers:
-            raise ValueError("Residual needs at least one layer")
-        super().__init__(layers)
 
     def forward(self, X: Array) -> Array:
         Y = super().forward(X)

@@ -64,7 +64,7 @@ class Loss(OnBackend):
         raise NotImplementedError(f"{type(self).__name__} does not define compute")
 
     def backward(self) -> Array:
-        """DL/d prediction (M, n) for the arguments of the last forward.
+        """The derivative dL/d prediction (M, n) for the arguments of the last forward.
 
         Raises
         ------
@@ -121,6 +121,9 @@ class Huber(Loss):
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = check_number(delta, "delta", low=0, closed="neither")
+
+    def __repr__(self) -> str:
+        return f"Huber({self.delta:g})"
 
     def compute(self, prediction: Array, target: Array) -> float:
         xp, M = self._keep(prediction, target)

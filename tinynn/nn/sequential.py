@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynn.backend import Array, get_backend, to_numpy
 from tinynn.files import load_tensors, save_tensors
-from tinynn.nn.layers import Chain, Layer, Shape
+from tinynn.nn.layers import Cached, Chain, Layer, Shape
 from tinynn.validation import check_array
 
 BLOCK = 4096  # rows that predict takes at a time, so that its activations stay small
@@ -50,6 +50,7 @@ class Sequential(Chain):
     """
 
     bound: Shape | None = None  # the shape of X that the buffers are for
+    shape_out = Cached()
 
     def __init__(
         self,
@@ -58,9 +59,7 @@ class Sequential(Chain):
         dtype: object = "float32",
         backend: str = "numpy",
     ) -> None:
-        super().__init__(layers)
-        if not layers:
-            raise ValueError("Sequential needs at least one layer")
+        super().__init__(*layers)
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f"dtype must be float32 or float64; got {dtype}")
         self.dtype = np.dtype(dtype)
@@ -75,7 +74,10 @@ class Sequential(Chain):
             raise TypeError(
                 "a Sequential cannot hold another one: pass its layers, Sequential(*inner.layers, ...)"
             )
-        self.n_in: int | None = getattr(self.layers[0], "n_in", None)
+        for layer in inside:
+            hidden = [x for x in vars(layer).values() if isinstance(x, Layer) and x not in inside]
+            if hidden:
+                raise TypeError(f"{layer!r} holds {hidden[0]!r}, which would not be trained: make it a Chain")
         if self.n_in is not None:
             self.output_shape((1, self.n_in))
         if rng is not None:
@@ -95,7 +97,7 @@ class Sequential(Chain):
         self._grad = self.xp.zeros(sum(sizes), self.dtype)
         self._parameters: dict[str, Array] = {}
         self._gradients: dict[str, Array] = {}
-        self._gradient_slots = []
+        self._slots = []
         ends = np.cumsum(sizes).tolist()
         for (name, layer, attribute), start, end in zip(slots, [0, *ends], ends, strict=False):
             value = to_numpy(getattr(layer, attribute))
@@ -105,7 +107,7 @@ class Sequential(Chain):
             setattr(layer, attribute, weights)
             setattr(layer, f"d{attribute}", gradient)
             self._parameters[name], self._gradients[name] = weights, gradient
-            self._gradient_slots.append((name, layer, f"d{attribute}", gradient))
+            self._slots.append((name, layer, attribute, weights, gradient))
         for _, layer in self.named_layers():
             layer.xp = self.xp
 
@@ -147,7 +149,9 @@ class Sequential(Chain):
             X = self.check_input(X, finite=False)
         if self.bound is not None and X.shape != self.bound:
             self.unbind()
-        return super().forward(X)
+        Y = super().forward(X)
+        self.shape_out = Y.shape
+        return Y
 
     def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
         self.bound = shape
@@ -158,7 +162,7 @@ class Sequential(Chain):
         super().unbind()
 
     def backward(self, dY: Array) -> Array:
-        """DL/dX (M, n_in) from dY = dL/d output (M, n_out) of the last forward; fills `grad`.
+        """The derivative dL/dX (M, n_in) from dY = dL/d output (M, n_out) of the last forward; fills `grad`.
 
         `grad` is overwritten, never added to. dY is converted to the network's dtype, as X is.
 
@@ -167,7 +171,7 @@ class Sequential(Chain):
         RuntimeError
             Before the first forward.
         TypeError, ValueError
-            dY of another array library, or no matrix.
+            dY of another array library, or not of the shape of the outputs.
         """
         dX = super().backward(self._check_gradient(dY))
         self._collect()
@@ -179,22 +183,25 @@ class Sequential(Chain):
         self._collect()
 
     def _check_gradient(self, dY: Array) -> Array:
-        if type(dY) is not type(self._theta) or dY.dtype != self.dtype or dY.ndim != 2:
-            return check_array(dY, "dY", ndim=2, dtype=self.dtype, finite=False, like=self._theta)
+        shape = self.shape_out
+        if type(dY) is not type(self._theta) or dY.dtype != self.dtype or dY.shape != shape:
+            return check_array(dY, "dY", shape=shape, dtype=self.dtype, finite=False, like=self._theta)
         return dY
 
     def _collect(self) -> None:
-        # a layer of the user's own may have made a new dW instead of writing into the one it was given
-        for name, layer, attribute, view in self._gradient_slots:
-            gradient = getattr(layer, attribute)
+        for name, layer, attribute, weights, view in self._slots:
+            if getattr(layer, attribute) is not weights:
+                self.check_parameters()
+            gradient = getattr(layer, f"d{attribute}")
+            # a layer of the user's own may have made a new dW instead of writing into the one it was given
             if gradient is not view:
-                if self.xp.shape(gradient) != view.shape:
+                if self.xp.shape(gradient) != weights.shape:
                     raise ValueError(
-                        f"{attribute} of {layer!r} (the gradient of {name}) has shape "
-                        f"{self.xp.shape(gradient)}; its parameter has shape {view.shape}"
+                        f"d{attribute} of {layer!r} (the gradient of {name}) has shape "
+                        f"{self.xp.shape(gradient)}; its parameter has shape {weights.shape}"
                     )
                 view[...] = gradient
-                setattr(layer, attribute, view)
+                setattr(layer, f"d{attribute}", view)
 
     def check_parameters(self) -> None:
         """Make sure that every layer still computes with its view into `theta`.
@@ -205,13 +212,12 @@ class Sequential(Chain):
             If a parameter was replaced (``layer.W = ...``) instead of written (``layer.W[...] = ...``):
             an optimiser would then change numbers that nothing uses.
         """
-        for prefix, layer in self.named_layers():
-            for name, attribute in layer.parameter_names.items():
-                if getattr(layer, attribute) is not self._parameters[prefix + name]:
-                    raise ValueError(
-                        f"{attribute} of {layer!r} ({prefix + name}) is no longer a view into theta; "
-                        f"write layer.{attribute}[...] = values instead of layer.{attribute} = values"
-                    )
+        for name, layer, attribute, weights, _ in self._slots:
+            if getattr(layer, attribute) is not weights:
+                raise ValueError(
+                    f"{attribute} of {layer!r} ({name}) is no longer a view into theta; "
+                    f"write layer.{attribute}[...] = values instead of layer.{attribute} = values"
+                )
 
     def predict(self, X: Array) -> Array:
         """Outputs (M, n_out) for X (M, n_in), without dropout and without touching a training pass.
@@ -227,10 +233,10 @@ class Sequential(Chain):
         layers = [layer.inference_copy() for layer in self.layers]
         blocks = []
         for start in range(0, len(X), BLOCK):
-            A = X[start : start + BLOCK]
+            A = block = X[start : start + BLOCK]
             for layer in layers:
                 A = layer.forward(A)
-            blocks.append(A)
+            blocks.append(A.copy() if A is block else A)
         return blocks[0] if len(blocks) == 1 else self.xp.concatenate(blocks)
 
     def check_input(self, X: Array, finite: bool = True) -> Array:
@@ -238,7 +244,14 @@ class Sequential(Chain):
         return check_array(X, "X", shape=(None, self.n_in), dtype=self.dtype, finite=finite, like=self._theta)
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of the parameters as NumPy arrays, with torch's names and shapes."""
+        """Copies of the parameters as NumPy arrays, with torch's names and shapes.
+
+        Raises
+        ------
+        ValueError
+            As `check_parameters`.
+        """
+        self.check_parameters()
         return {name: to_numpy(x).copy() for name, x in self._parameters.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -247,8 +260,9 @@ class Sequential(Chain):
         Raises
         ------
         ValueError
-            Names missing or unknown, shapes that differ, NaN or inf.
+            Names missing or unknown, shapes that differ, NaN or inf; or as `check_parameters`.
         """
+        self.check_parameters()
         missing = [name for name in self._parameters if name not in state]
         unknown = [name for name in state if name not in self._parameters]
         if missing or unknown:
@@ -275,7 +289,7 @@ class Sequential(Chain):
         self.load_state_dict(load_tensors(path)[0])
 
     def __getstate__(self) -> dict[str, Any]:
-        views = {"_theta", "_parameters", "_gradients", "_gradient_slots"}
+        views = {"_theta", "_parameters", "_gradients", "_slots"}
         return {k: v for k, v in super().__getstate__().items() if k not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
