@@ -10,7 +10,10 @@
 # * read R², MSE and MAE, and say what each of them hides,
 # * compute the rate beyond which gradient descent diverges, and cure the divergence by scaling.
 #
-# It builds on a derivative and a mean, on nothing else.
+# It builds on derivatives and means; question 4 needs the eigenvalues of a 2 x 2 matrix. "The source"
+# is a solved exercise on linear regression with numbers of its own; the table at the end puts ours
+# beside them, and says where the source is wrong. Throughout, M is the number of samples, θ = (w, b)
+# are the parameters, η is the learning rate, and X' is X transposed. x and y have no unit.
 
 # %%
 import matplotlib.pyplot as plt
@@ -34,8 +37,8 @@ N_SAMPLES = 200  # 160 to train on, 40 to test on: small enough to feel the nois
 SLOPE, INTERCEPT = 2.0, 5.0  # the truth that the model is to find
 NOISE = (1, 10, 20)  # standard deviations dmax of the noise, in the unit of y
 BATCH_SIZE = 16  # a tenth of the training data: noisy steps, but ten of them an epoch
-RATE = 0.01  # a third of the largest stable rate on [0, 10], see question 4
-EPOCHS = 200  # quick: 100; the slowest direction needs about 100 epochs, see question 5
+RATE = 0.01  # well below the largest stable rate on [0, 10], see question 4
+EPOCHS = 400  # the slowest direction needs 200 at the mean rate, see question 5
 N_SEEDS = 20  # quick: 6; independent repetitions that the statistics rest on
 
 # %% [markdown]
@@ -50,7 +53,7 @@ N_SEEDS = 20  # quick: 6; independent repetitions that the statistics rest on
 
 # %%
 def make_data(dmax, high=10.0, rng=0):
-    rng = np.random.default_rng(rng)
+    rng = np.random.default_rng([rng, dmax])  # its own noise for every dmax
     x = rng.uniform(0, high, (N_SAMPLES, 1))
     y = SLOPE * x + INTERCEPT + dmax * rng.standard_normal((N_SAMPLES, 1))
     return split(Dataset(x, y), (0.8, 0.2), rng=rng)
@@ -63,7 +66,7 @@ for ax, dmax in zip(axes, NOISE, strict=True):
     ax.plot(test.X, test.y, ".", label="test")
     ax.plot([0, 10], [INTERCEPT, INTERCEPT + 10 * SLOPE], "k", linewidth=1, label="truth 2 x + 5")
     ax.set(xlabel="x", ylabel="y", title=f"dmax = {dmax}")
-axes[0].legend()
+    ax.legend(fontsize=8)
 fig.suptitle("The same line under growing noise: watch the y axis")
 plt.show()
 
@@ -82,7 +85,9 @@ print(f"{len(loader)} batches an epoch; the first has x {x_batch.shape} and y {y
 # ## 2. Where do the parameters live?
 #
 # The model is y = w x + b. Its two parameters belong to the *layer*: they are there before any data
-# pass through, and `forward` only uses them. (The source says that `forward` retrieves them.)
+# pass through, and `forward` only uses them. (The source says that `forward` retrieves them.) A
+# network keeps all its parameters in one vector, `model.theta`, and the gradient of the loss in
+# `model.grad`.
 
 # %%
 model = Sequential(Dense(1, 1), rng=0, backend=BACKEND)
@@ -115,9 +120,10 @@ print("after one epoch:", {name: value.ravel() for name, value in model.paramete
 # * R² = 1 - MSE / var(y) → 33.3 / (33.3 + dmax²), for 2x on [0, 10] has the variance 4 · 100/12 =
 #   33.3.
 #
-# None of this mentions gradient descent: a fit that misses these numbers is a bad fit, one that beats
-# them on *test* data was lucky. At a constant rate the fit would miss them a little, because every
-# batch pulls the parameters elsewhere; so we let the rate fall to zero, along a cosine.
+# (R² is taken on the training data, as in the source.) None of this mentions gradient descent: a fit
+# that misses these numbers is a bad fit, one that beats them on *test* data was lucky. At a constant
+# rate the fit would miss them a little, because every batch pulls the parameters elsewhere; so we let
+# the rate fall to zero, along a cosine.
 
 
 # %%
@@ -139,8 +145,8 @@ def evaluate(model, train, test):
     (m,), (b,) = (to_numpy(p).ravel() for p in model.parameters().values())
     fits = predict(model, train.X), predict(model, test.X)
     return {
-        "m": m,
-        "b": b,
+        "m": float(m),
+        "b": float(b),
         "R2": r2_score(train.y, fits[0]),
         "MSE train": mean_squared_error(train.y, fits[0]),
         "MSE test": mean_squared_error(test.y, fits[1]),
@@ -163,7 +169,7 @@ for column, dmax in zip(axes.T, NOISE, strict=True):
         ax.plot(ends, SLOPE * ends + INTERCEPT, "k--", linewidth=1, label="truth")
         ax.set(xlabel="x", ylabel="y", title=f"dmax = {dmax}, {name} ({len(part)} samples)")
         ax.legend(fontsize=8)
-fig.suptitle("Fits on training and test data: the line stays near the truth, the points do not")
+fig.suptitle("Fits on training and test data: the more noise, the more the line scatters about the truth")
 plt.show()
 
 
@@ -184,6 +190,9 @@ for dmax in NOISE:
     for quantity, expected in law(dmax).items():
         mean, spread = mean_and_spread(dmax, quantity)
         print(f"  {quantity:<10} {mean:10.4f} ± {spread / np.sqrt(N_SEEDS):.4f}   law {expected:10.4f}")
+    scatter = dmax / np.sqrt(100 / 12 * 0.8 * N_SAMPLES)
+    measured = mean_and_spread(dmax, "m")[1]
+    print(f"  scatter of m {measured:.3f}, expected dmax / (std(x) √M) = {scatter:.3f}")
 
 # %% [markdown]
 # The slope stays right on average at every noise; what grows is its scatter from seed to seed, by the
@@ -196,36 +205,48 @@ for dmax in NOISE:
 # %%
 train, test = make_data(dmax=1)
 print("R2 of the mean: ", r2_score(test.y, np.full_like(test.y, test.y.mean())))
-print("R2 of y = 0:    ", round(r2_score(test.y, np.zeros_like(test.y)), 3), "<- worse than the mean")
+worse_than_mean = r2_score(test.y, np.zeros_like(test.y))
+print("R2 of y = 0:    ", round(worse_than_mean, 3), "<- worse than the mean")
 
 # %% [markdown]
-# **Does noise in the labels prevent overfitting?** The source says so. Try it: a network large enough
-# to remember 40 points is trained on clean labels and on noisy ones, and tested against the clean
-# truth. Which of the two ends up nearer to it?
+# **Does noise in the labels prevent overfitting?** The source says so. Try it: a network with two
+# hidden layers (lesson 8), far larger than needed, is trained on ten points of the line y = 2 x, and
+# so is a straight line. Both are tested against the clean truth. *Predict:* which of the two suffers
+# more from the noise, and why?
 
 
 # %%
-def error_against_truth(noise, seed):
+def errors_against_truth(noise, seed):
     rng = np.random.default_rng(seed)
-    x, x_new = rng.uniform(0, 1, (40, 1)), rng.uniform(0, 1, (400, 1))
-    network = Sequential(Dense(1, 64), ReLU(), Dense(64, 64), ReLU(), Dense(64, 1), rng=seed, backend=BACKEND)
+    x, x_new = rng.uniform(-2, 2, (10, 1)), np.linspace(-2, 2, 200)[:, None]
     labels = SLOPE * x + noise * rng.standard_normal(x.shape)
+    network = Sequential(Dense(1, 64), ReLU(), Dense(64, 64), ReLU(), Dense(64, 1), rng=seed, backend=BACKEND)
     history = fit(
-        network, (x, labels), loss=MeanSquaredError(), optimizer=Adam(3e-3), epochs=5 * EPOCHS,
-        batch_size=BATCH_SIZE, rng=seed, progress=False,
+        network, (x, labels), loss=MeanSquaredError(), optimizer=Adam(CosineDecay(1e-2, 2000)), epochs=2000,
+        batch_size=10, rng=seed, progress=False,
     )  # fmt: skip
-    return history.train_loss[-1], mean_squared_error(SLOPE * x_new, predict(network, x_new))
+    line = np.polyval(np.polyfit(x[:, 0], labels[:, 0], 1), x_new)
+    truth = SLOPE * x_new
+    return (
+        np.mean((labels - SLOPE * x) ** 2),
+        history.train_loss[-1],
+        mean_squared_error(truth, predict(network, x_new)),
+        mean_squared_error(truth, line),
+    )
 
 
-for noise in (0.0, 0.3):
-    train_loss, error = np.mean([error_against_truth(noise, seed) for seed in range(3)], axis=0)
-    print(f"label noise {noise}: training loss {train_loss:.1e}, error against the truth {error:.1e}")
-noise_hurts = error  # of the noisier one
+label_noise = {
+    noise: np.mean([errors_against_truth(noise, seed) for seed in range(3)], axis=0) for noise in (0.0, 0.6)
+}
+print("label noise | its mean square | training loss | error against the truth: network, line")
+for noise, (drawn, train_loss, network_error, line_error) in label_noise.items():
+    print(f"{noise:11} | {drawn:15.3f} | {train_loss:13.3f} | {network_error:.4f}, {line_error:.4f}")
 
 # %% [markdown]
-# The noise is learned by heart and carried into the predictions. Noise in the *labels* makes
-# overfitting possible in the first place. (What does act against it is noise in the inputs or in the
-# hidden layers, such as dropout, or a penalty on the weights, lesson 3.)
+# The training loss of the network is far below the noise: most of the noise has been learned, and is
+# carried into the predictions. The line cannot follow it. Noise in the *labels* is what gets
+# overfitted; it prevents nothing. (What does act against overfitting is noise in the inputs or in the
+# hidden layers, such as dropout, or a penalty on the weights, as in ridge regression.)
 #
 # ## 4. Why does the loss explode on [0, 100]?
 #
@@ -235,21 +256,22 @@ noise_hurts = error  # of the noisier one
 wide_train, wide_test = make_data(dmax=1, high=100.0)
 model, optimizer, losses = Sequential(Dense(1, 1), rng=0, backend=BACKEND), SGD(RATE), []
 with np.errstate(over="ignore", invalid="ignore"):
-    for _ in range(2):
+    for _ in range(3):
         for x_batch, y_batch in DataLoader(wide_train, BATCH_SIZE, rng=0):
             x_batch, y_batch = (asarray(a, BACKEND, dtype="float32") for a in (x_batch, y_batch))
             losses.append(loss.compute(model.forward(x_batch), y_batch))
             model.backward(loss.backward())
             optimizer.step(model.theta, model.grad)
 print("loss by step:", " ".join(f"{value:.0e}" for value in losses))
+first_inf, first_nan = np.argmax(np.isinf(losses)) + 1, np.argmax(np.isnan(losses)) + 1
 
 # %% [markdown]
 # First every step makes it thousands of times larger, then it is inf, and inf - inf is nan for ever.
 #
 # The reason is a number one can compute beforehand. The loss is a parabola in θ = (w, b) with the
-# second derivative H = 2/M X'X, where X has the columns x and 1. Along an eigenvector of H with
-# eigenvalue λ a step multiplies the distance from the minimum by 1 - η λ. It shrinks only if η < 2/λ,
-# so all of them shrink only if
+# second derivative, the *Hessian*, H = 2/M X'X, where X has the columns x and 1. Along an eigenvector
+# of H with eigenvalue λ a step multiplies the distance from the minimum by 1 - η λ. It shrinks only
+# if η < 2/λ, so all of them shrink only if
 #
 #     η < 2 / λ_max(2/M X'X)
 #
@@ -265,6 +287,7 @@ for high, values in bounds.items():
         f"largest stable rate on [0, {high}]: {np.mean(values):.2g} ± {np.std(values):.1g}   (we use {RATE})"
     )
 bound, wide_bound = largest_stable_rate(train.X), largest_stable_rate(wide_train.X)
+print(f"for the data of this section: {bound:.3g} and {wide_bound:.3g}")
 
 # %% [markdown]
 # A hundred times smaller, for λ goes with x². Is the bound sharp? Full-batch gradient descent two
@@ -290,7 +313,7 @@ ax.set(
     xlabel="step",
     ylabel="MSE (unit of y squared)",
     yscale="log",
-    title="Two percent decide: η = 2/λ_max is sharp",
+    title="Two percent decide: η = 2/λ_max is sharp (the floor: b is not learned yet)",
 )
 ax.legend()
 plt.show()
@@ -314,22 +337,29 @@ except DivergenceError as error:
 
 # %%
 small_rate = wide_bound / 3
-slow = evaluate(train_line(wide_train, rate=small_rate), wide_train, wide_test)
+slow_runs = []
+for seed in range(N_SEEDS):
+    parts = make_data(1, 100.0, rng=seed)
+    slow_runs.append(evaluate(train_line(parts[0], rate=small_rate, rng=seed), *parts))
+slow = {name: float(np.mean([run[name] for run in slow_runs])) for name in slow_runs[0]}
 print("  ".join(f"{name} {value:.4f}" for name, value in slow.items()))
 
 # %% [markdown]
-# R² = 0.998 looks perfect, and the MSE is six times too large: b has hardly moved. The rate is
-# bounded by the largest eigenvalue of H, but b is learned along the smallest, and their ratio, the
+# R² = 0.998 looks perfect, and the MSE is five to six times too large: b has hardly moved. The rate
+# is bounded by the largest eigenvalue of H, but b is learned along the smallest, and their ratio, the
 # condition number, is in the thousands. R² hides it, because on this wide interval the variance of y
 # is 3333.
 #
-# Nothing diverges; the remaining error is training not finished. How long would it take?
+# Nothing diverges; the remaining error is training not finished. How long would it take? Along the
+# smallest eigenvalue the error shrinks like exp(-η λ_min t), so t = ln(1000) / (η λ_min) steps for
+# three digits; here with η at 0.4 of the bound 2/λ_max.
 
 # %%
 for high, part in ((10, train), (100, wide_train)):
     X = np.column_stack([part.X, np.ones(len(part))])
     eigenvalues = np.linalg.eigvalsh(2 / len(X) * X.T @ X)
-    epochs = np.log(1e3) / (RATE / bound * 2 * eigenvalues[0] / eigenvalues[1]) / (len(X) / BATCH_SIZE)
+    steps = np.log(1e3) / (0.4 * 2 / eigenvalues[1] * eigenvalues[0])
+    epochs = steps / (len(X) / BATCH_SIZE)
     print(f"x in [0, {high}]: condition number {eigenvalues[1] / eigenvalues[0]:6.0f}, "
           f"about {epochs:5.0f} epochs to learn b to 0.1 %")  # fmt: skip
 
@@ -350,6 +380,11 @@ print(
     max(abs(restored[0] - wide_train.X).max(), abs(restored[1] - wide_train.y).max()),
 )
 
+one_for_both = MinMaxScaler().fit(wide_train.X).transform(wide_train.y)
+print(
+    f"largest y: {scaled_train.y.max():.2f} with a scaler of its own, {one_for_both.max():.2f} with that of x"
+)
+
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", num="scaling")
 axes[0].plot(scaled_train.X, scaled_train.y, ".", label="train")
 axes[0].plot(scaled_test.X, scaled_test.y, ".", label="test")
@@ -362,8 +397,7 @@ for ax in axes:
 plt.show()
 
 # %% [markdown]
-# The bound is now a comfortable number near 0.8, whatever the unit of x was. We take a third of it,
-# as before.
+# The bound is now a comfortable number near 0.75, whatever the unit of x was. We take a third of it.
 
 # %%
 scaled_bound = largest_stable_rate(scaled_train.X)
@@ -385,6 +419,7 @@ for ax, part, name in zip(axes, (wide_train, wide_test), ("train", "test"), stri
     ax.plot([0, 210], [0, 210], "k", linewidth=1, label="perfect")
     ax.set(xlabel="y", ylabel="prediction", title=f"{name}: MSE {cured[f'MSE {name}']:.2f}")
     ax.legend()
+fig.suptitle("Trained on scaled data: what is left is the noise, MSE near 1")
 plt.show()
 print(f"stable below {scaled_bound:.2f};", "  ".join(f"{name} {value:.4f}" for name, value in cured.items()))
 
@@ -413,8 +448,9 @@ SOURCE_SMALL_RATE = {
     "R2": 0.99812, "MSE train": 6.2022, "MSE test": 6.0931, "MAE train": 2.0814, "MAE test": 1.9914,
 }  # fmt: skip
 for quantity, seed in SOURCE_SMALL_RATE.items():
-    results.add(f"{quantity}, [0, 100], small rate", slow[quantity], seed=seed, factor=1.5,
-                note="b is not learned yet")  # fmt: skip
+    criterion = {"tolerance": 1e-3} if quantity == "R2" else {"factor": 1.5}
+    results.add(f"{quantity}, [0, 100], small rate", slow[quantity], seed=seed, **criterion,
+                note="b not learned; depends on the source's epochs, unknown")  # fmt: skip
 results.add("MSE test, [0, 100], scaled", cured["MSE test"], note="the noise alone is 1")
 results.add("R2, [0, 100], scaled", cured["R2"], note="the source: almost 1")
 for high, seed in ((10, 0.03), (100, 3e-4)):
@@ -422,11 +458,14 @@ for high, seed in ((10, 0.03), (100, 3e-4)):
                 note="2 / λ_max(2/M X'X)")  # fmt: skip
 ends = f"{below[-1]:.1e} / {above[-1]:.1e}"
 results.add("loss after 400 steps at 0.98 / 1.02 × bound", ends, note="the bound is sharp")
-stopped = f"stops in epoch {divergence.epoch}"
-results.add("the old rate on [0, 100]", stopped, seed="nan for ever", corrected=True,
-            note="with the reason and the stable rate")  # fmt: skip
-results.add("error against the truth, noisy labels", noise_hurts, seed="prevents overfitting", corrected=True,
-            note="label noise is what gets overfitted")  # fmt: skip
+results.add("old rate on [0, 100]: steps of inf, nan", f"{first_inf}, {first_nan}", seed="inf, then nan",
+            corrected=True, note=f"fit stops in epoch {divergence.epoch}, with the stable rate")  # fmt: skip
+network, line = label_noise[0.6][2:]
+results.add("noisy labels: error of network / line", network / line, seed="prevents overfitting",
+            corrected=True, note=f"error of the network without noise {label_noise[0.0][2]:.0e}")  # fmt: skip
+results.add(
+    "R2 of predicting y = 0", worse_than_mean, seed="0 to 1", corrected=True, note="R2 can be negative"
+)
 print(results)
 
 # %% [markdown]
@@ -440,5 +479,6 @@ print(results)
 #    number? Check with `largest_stable_rate`: the answer does not depend on the data.
 # 3. *Batches of one.* Every batch has a Hessian 2/B X_b'X_b of its own. Show that with batches of a
 #    single sample the rate has to stay below 1 / (x² + 1) for the largest x to be safe at every step,
-#    so near 0.0099 on [0, 10]. Then find by bisection where `fit` with batch_size=1 really diverges.
-#    Why is it above that?
+#    so near 0.0099 on [0, 10]. Then call `fit` with batch_size=1, a constant `SGD(rate)` and 50
+#    epochs, and find by bisection from which rate on it raises DivergenceError (near 0.023). Why so
+#    far above?

@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(lessons: list[Lesson], options: argparse.Namespace) -> int:
     failed = []
+    if options.quick:
+        print("Quick run: shortened trainings; texts and verdicts of the lessons refer to the full run.")
     for i, lesson in enumerate(lessons, 1):
         print(f"\n=== {i}/{len(lessons)}  Lesson {lesson.number}: {lesson.title} ===\n", flush=True)
         outcome = run_lesson(lesson, options.out, quick=options.quick, backend=options.backend)

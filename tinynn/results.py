@@ -110,7 +110,7 @@ class ResultsTable:
         replace_file(path, write)
 
     def __str__(self) -> str:
-        header = ("quantity", "seed", "ours", "verdict", "note")
+        header = ("quantity", "source", "ours", "verdict", "note")
         cells = [(r.quantity, _format(r.seed), _format(r.value), r.verdict, r.note) for r in self.rows]
         widths = [max(len(row[i]) for row in [header, *cells]) for i in range(4)]
         lines = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -14,7 +15,16 @@ from tinynn.backend import Array, asarray, to_numpy
 from tinynn.callbacks import Callback, Checkpoint, EarlyStopping
 from tinynn.checkpoint import History, TrainingState, load_checkpoint
 from tinynn.data import DataLoader, Dataset
-from tinynn.nn import Dense, Loss, MeanSquaredError, Sequential
+from tinynn.nn import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Dense,
+    Loss,
+    MeanSquaredError,
+    Sequential,
+    Sigmoid,
+    Softmax,
+)
 from tinynn.optim import SGD, Optimizer
 from tinynn.validation import check_array, check_integer, check_number
 
@@ -147,6 +157,11 @@ def fit(
         The loss or its gradient stopped being finite.
     FileNotFoundError
         No checkpoint at `resume`.
+
+    Warns
+    -----
+    UserWarning
+        A softmax or sigmoid before a cross-entropy that contains it.
     """
     _check_type(model, "model", Sequential)
     _check_type(loss, "loss", Loss)
@@ -158,6 +173,13 @@ def fit(
             raise ValueError("EarlyStopping watches the validation loss: call fit with validation=...")
     check_integer(epochs, "epochs", low=1)
     model.check_parameters()
+    if isinstance(loss, (CrossEntropy, BinaryCrossEntropy)) and isinstance(
+        model.layers[-1], (Softmax, Sigmoid)
+    ):
+        last = model.layers[-1]
+        warnings.warn(
+            f"{loss!r} takes logits and contains the {last!r} of the network: drop it", stacklevel=2
+        )
     data = _prepare(model, loss, train, "train")
     held_out = None if validation is None else _prepare(model, loss, validation, "validation")
     loader = DataLoader(data, batch_size, shuffle=True, rng=rng)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ def full(tmp_path_factory):
 
     def get(number):
         if number not in outcomes:
+            start = time.process_time()
             outcomes[number] = run(number, tmp_path_factory.mktemp("lessons"))
+            assert time.process_time() - start < 90, "of processor time, so that other programs do not count"
         return outcomes[number]
 
     return get
@@ -55,9 +58,24 @@ def test_the_form_of_a_lesson(lesson):
     assert all(reason for _, reason in knobs), f"every knob needs its reason: {knobs}"
 
 
+PATTERNS = {  # what the quick form still has to show
+    "01": lambda v: (
+        v["noisy labels: error of network / line"] > 2 and 0.5 < v["MSE test, [0, 100], scaled"] < 2
+    ),
+    "08": lambda v: min(x for name, x in v.items() if name.startswith("digits")) > 0.96,
+    "11": lambda v: all(
+        v[f"right labels: {feature}, + nothing, {moved}"]
+        > 5 * v[f"right labels: {feature}, + {moved}, {moved}"]
+        for feature, moved in (("positions", "rotated"), ("positions", "permuted"), ("distances", "permuted"))
+    ),
+}
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 def test_the_quick_form_runs_and_writes_its_results(lesson, tmp_path, capsys):
+    start = time.process_time()
     outcome = run(lesson.number, tmp_path, quick=True)
+    assert time.process_time() - start < 10
     figures = [path for path in outcome.written if path.suffix == ".png"]
     assert figures
     assert all(path.stat().st_size > 5000 for path in figures)
@@ -66,6 +84,7 @@ def test_the_quick_form_runs_and_writes_its_results(lesson, tmp_path, capsys):
     assert [set(row) for row in rows] == [{"quantity", "seed", "value", "verdict", "note"}] * len(rows)
     assert len({row["quantity"] for row in rows}) == len(rows)
     assert str(outcome.results) in capsys.readouterr().out
+    assert PATTERNS[lesson.number](values(outcome))
 
 
 def test_lesson_01_follows_the_law_within_two_standard_errors(full):
@@ -92,7 +111,6 @@ def test_lesson_08_reads_digits(full):
     assert len(accuracies) == 4
     assert min(accuracies.values()) >= 0.97
     assert not {"differs", "missed"} & set(verdicts(outcome).values())
-    assert outcome.seconds < 120
 
 
 @pytest.mark.real_data
@@ -105,9 +123,9 @@ def test_lesson_08_on_the_real_images(full):
 
 def test_lesson_11_tells_the_labels_apart(full):
     found = values(full("11"))
-    assert found["seed labels: least squares on 1/d"] == "[0, 1, 2, 3, 4, 5]"
+    assert found["S1 labels: least squares on 1/d"] == "[0, 1, 2, 3, 4, 5]"
     assert found["right labels: least squares on 1/d"] == "[1, 1, 1, 1, 1, 1]"
-    assert found["seed labels: change under permutation"] > 1
+    assert found["S1 labels: change under permutation"] > 1
     assert found["right labels: change under permutation"] < 1e-12
 
 
@@ -124,7 +142,7 @@ def test_lesson_11_shows_the_pattern(full):
     def error(labels, feature, added, action):
         return found[f"{labels} labels: {feature}, + {added}, {action}"]
 
-    for labels in ("seed", "right"):
+    for labels in ("S1", "right"):
         assert error(labels, "positions", "nothing", "rotated") > 100 * error(
             labels, "positions", "nothing", "original"
         )
@@ -136,7 +154,8 @@ def test_lesson_11_shows_the_pattern(full):
         assert error(labels, "distances", "nothing", "rotated") == pytest.approx(
             error(labels, "distances", "nothing", "original"), rel=1e-4
         )
-    assert found["right labels: permuted, distances / positions"] < 1
+    largest_ratio = found["right labels: permuted, distances / positions"].split()[-1]
+    assert float(largest_ratio) < 1
     assert found["square: distances, permuted"] < 1e-3 < 0.1 < found["square: positions, permuted"]
     assert found["network on sorted 1/d: invariant under"] == "translation, rotation, reflection, permutation"
     assert found["network on distances: invariant under"] == "translation, rotation, reflection"
