@@ -1,11 +1,19 @@
 """Numerical checks of hand-written gradients that name the mistake."""
 
-from tinynn.gradcheck.checks import (
+from tinynn.gradcheck.checks import check_layer, check_loss, check_model
+from tinynn.gradcheck.comparison import (
+    GradientBatchWarning,
+    GradientFlatWarning,
     GradientKinkWarning,
     GradientReport,
-    check_layer,
-    check_loss,
-    check_model,
 )
 
-__all__ = ["GradientKinkWarning", "GradientReport", "check_layer", "check_loss", "check_model"]
+__all__ = [
+    "GradientBatchWarning",
+    "GradientFlatWarning",
+    "GradientKinkWarning",
+    "GradientReport",
+    "check_layer",
+    "check_loss",
+    "check_model",
+]

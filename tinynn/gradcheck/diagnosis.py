@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinynn.gradcheck.differences import EPS
+from tinynn.nn.activations import sigmoid, softmax
+
 CLOSE = 1e-5  # relative; far above the error of the differences, far below the effect of a mistake
 
 
@@ -35,6 +38,8 @@ class Evidence:
         Number of samples M.
     forward_at : callable or None
         The layer's output for another input of the same shape.
+    target : array or None
+        For a loss, in the shape of the prediction.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Evidence:
     output: np.ndarray
     batch: int
     forward_at: Callable[[np.ndarray], np.ndarray] | None = None
+    target: np.ndarray | None = None
 
     @property
     def numeric(self) -> np.ndarray:
@@ -87,19 +93,23 @@ def _suspects(e: Evidence) -> Iterator[str]:
     if not np.isfinite(a).all():
         yield "the gradient contains NaN or inf"
     if e.explains(np.zeros_like(a)):
-        yield "the gradient is zero: a term or a layer is left out"
-    if a.ndim == 2 and e.explains(n.T) and not e.explains(n):
+        yield "the gradient is zero: backward does not set it, or a term or a layer is left out"
+    if a.ndim == 2 and e.explains(n.T):
         yield "transposed: W (n_out, n_in) has the gradient dY' X, not X' dY"
     yield from _not_summed_over_batch(e)
     if a.shape != n.shape:
         yield f"the gradient has shape {a.shape}, the variable has shape {n.shape}"
         return
     yield from _constant_factor(e)
-    if n.shape == e.upstream.shape and e.value.shape == e.output.shape:
-        yield from _same_shape(e)
+    if e.target is not None:
+        yield from _terms_of_loss(e, e.target)
     if e.upstream.ndim == 0:
-        yield from _wrong_variable_of_loss(e)
-    elif a.ndim == 2 and e.explains(e.upstream.T @ e.output):
+        return
+    if e.explains(e.jacobian.sum(axis=tuple(range(-e.upstream.ndim, 0)))):
+        yield "dY is left out: by the chain rule it multiplies the derivative of this layer"
+    if e.name == "X" and e.value.shape == e.output.shape:
+        yield from _same_shape(e)
+    elif a.ndim == 2 and e.output.ndim == 2 and e.explains(e.upstream.T @ e.output):
         yield "taken at the wrong variable: the layer's output stands where its input belongs"
 
 
@@ -124,17 +134,23 @@ def _constant_factor(e: Evidence) -> Iterator[str]:
         return
     sign = "the sign is wrong" if factor < 0 else ""
     size = abs(factor)
-    known = {
-        1.0: "",
-        float(M): f"1/M is missing (the gradient is M = {M} times too large)",
-        1.0 / M: f"1/M is there twice, or a mean stands for a sum over the batch (M = {M} times too small)",
-        M / 2: f"2/M is missing (the gradient is M/2 = {M / 2:g} times too large)",
-        2.0: "factor 2: the gradient is twice too large",
-        0.5: "factor 2: the gradient is half of what it should be",
-    }
-    if M == 2 and size in (2.0, 0.5):
-        yield f"factor 2 or 1/M (M = 2 cannot tell; check a larger batch): {size:g} times the right one"
-    for value, words in known.items():  # 1 first: for M = 2 it is M/2 as well
+    known = [  # the first that fits: 1 before M/2, which is the same for M = 2
+        (1.0, ""),
+        (float(M), f"1/M is missing (the gradient is M = {M} times too large)"),
+        (1.0 / M, f"1/M is there twice, or a mean stands for a sum over the batch (M = {M} times too small)"),
+        (M / 2, f"2/M is missing (the gradient is M/2 = {M / 2:g} times too large)"),
+        (2.0, "factor 2: the gradient is twice too large"),
+        (0.5, "factor 2: the gradient is half of what it should be"),
+    ]
+    if M == 2:
+        both = "factor 2 or 1/M (M = 2 cannot tell; check a larger batch): the gradient is "
+        known = [known[0], (2.0, both + "twice too large"), (0.5, both + "half of what it should be")]
+    if e.target is not None:
+        outputs = e.value.shape[-1]
+        known.append(
+            (1.0 / outputs, f"1/n too much: averaged over the n = {outputs} outputs too, not summed")
+        )
+    for value, words in known:
         if abs(size - value) <= CLOSE * value:
             yield " and ".join(filter(None, (sign, words)))
     yield " and ".join(filter(None, (sign, f"off by the constant factor {size:.6g}")))
@@ -148,16 +164,19 @@ def _same_shape(e: Evidence) -> Iterator[str]:
         open_ = ~masked & e.smooth
         if masked.any() and close(e.analytic[open_], e.numeric[open_]):
             yield "the mask is forgotten: entries that the forward pass cut off still get a gradient"
-        if e.explains(e.upstream):
-            values = slope[open_]
-            if masked.any() and close(values, np.full_like(values, values[:1].mean())):
-                yield "the mask is forgotten: dX = dY"
-            yield "the derivative of this layer is left out: dX = dY"
+        values = slope[open_]
+        if masked.any() and close(values, np.full_like(values, values[:1].mean())) and e.explains(e.upstream):
+            yield "the mask is forgotten: dX = dY"
+    if e.explains(e.upstream):
+        yield "the derivative of this layer is left out: dX = dY"
+    if slope is not None:
         yield from _wrong_variable(e)
         yield "wrong derivative of an elementwise layer: a term of it is left out or wrong" + _at_worst(e)
         return
-    diagonal = np.einsum("ii->i", e.jacobian.reshape(e.value.size, -1)).reshape(e.value.shape)
-    if e.explains(diagonal * e.upstream):
+    square = e.jacobian.reshape(e.value.size, e.value.size)
+    if e.explains((square.T @ e.upstream.ravel()).reshape(e.value.shape)):
+        yield "transposed: for Y = X W' it is dX = dY W, not dY W'"
+    if e.explains(np.diag(square).reshape(e.value.shape) * e.upstream):
         yield "off-diagonal terms are missing: every output depends on every input, as in a softmax"
     if e.explains(e.numeric - e.upstream):
         yield "a term is left out: the skip connection, dX lacks dY itself"
@@ -173,7 +192,7 @@ def _wrong_variable(e: Evidence) -> Iterator[str]:
         yield "taken at the wrong variable: f' at the output a, where it belongs at the input z"
     inverse, inside = _invert(e.forward_at, e.value)
     suspect = _slope(e.forward_at, inverse) * e.upstream
-    if inside.sum() > 2 and close(e.analytic[inside], suspect[inside]):
+    if inside.any() and close(e.analytic[inside], suspect[inside]):
         yield "taken at the wrong variable: f' written in terms of the output a = f(z), but given the input z"
 
 
@@ -192,17 +211,24 @@ def _invert(f: Callable[[np.ndarray], np.ndarray], y: np.ndarray) -> tuple[np.nd
     return low, inside
 
 
-def _wrong_variable_of_loss(e: Evidence) -> Iterator[str]:
-    for words, p in (
-        ("the probability σ(z)", 1 / (1 + np.exp(-np.clip(e.value, -500, 500)))),
-        ("the probability softmax(z)", np.exp(e.value - e.value.max(axis=-1, keepdims=True))),
-    ):
-        p = p / p.sum(axis=-1, keepdims=True) if "softmax" in words else p
-        back = e.analytic * p * (1 - p)
-        if "softmax" in words:
-            back = p * (e.analytic - (p * e.analytic).sum(axis=-1, keepdims=True))
-        if close(back, e.numeric):
-            yield f"taken at the wrong variable: with respect to {words} instead of the logit z"
+def _terms_of_loss(e: Evidence, y: np.ndarray) -> Iterator[str]:
+    """What is missing in the derivative of a loss of the prediction z and the target y."""
+    a, n, z, M = e.analytic, e.numeric, e.value, e.batch
+    open_ = (abs(n) > CLOSE * abs(n).max()) & e.smooth
+    if close(a[open_], n[open_]):
+        yield "the mask is forgotten: entries without a loss still get a gradient"
+    lacking = np.vdot(a - n, y) / max(np.vdot(y, y), EPS)
+    if lacking > 0 and e.explains(n + lacking * y):
+        yield "the target is left out: the gradient lacks the term with -y"
+    sigma, soft = sigmoid(z), softmax(z)
+    if e.explains((z - y) / M):
+        known = {"the sign": np.sign(z - y), "the sigmoid": sigma - y, "the softmax": soft - y}
+        left_out = [name for name, right in known.items() if close(n[e.smooth] * M, right[e.smooth])]
+        yield f"{(left_out or ['the clip of large errors'])[0]} is left out: the gradient is (z - y) / M"
+    if close(a * sigma * (1 - sigma), n):
+        yield "taken at the wrong variable: with respect to the probability σ(z) instead of the logit z"
+    if close(soft * (a - (soft * a).sum(axis=-1, keepdims=True)), n):
+        yield "taken at the wrong variable: with respect to the probability softmax(z) instead of the logit z"
 
 
 def _worst_entry(e: Evidence) -> str:
