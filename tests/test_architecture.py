@@ -17,8 +17,8 @@ PACKAGES = ("tinynn", "lessons", "benchmarks")
 # A room imports from its own floor and from those below. A new module gets its place here.
 FLOORS = (
     {"backend"},
-    {"validation", "files", "plotting", "results", "estimator"},
-    {"linalg", "nn", "metrics", "preprocessing", "probability"},
+    {"validation", "files", "plotting", "results"},
+    {"linalg", "nn", "metrics", "estimator", "preprocessing", "probability"},
     {"optim", "data", "datasets", "training", "callbacks", "checkpoint", "gradcheck", "autodiff"},
     {"model_selection", "decomposition", "linear_model", "kernels", "molecules", "graphs"},
 )

@@ -412,7 +412,8 @@ def test_the_checkpoint_of_another_training_says_what_differs(session, other, me
 
 def test_the_state_of_another_rule_of_the_same_name(session):
     Session(session.checkpoint, optimizer=SGD(0.1)).fit()
-    Session(session.checkpoint, optimizer=SGD(0.1, momentum=0.9)).refuses("momentum=0.0.* there, .*momentum=0.9.* here")
+    other = Session(session.checkpoint, optimizer=SGD(0.1, momentum=0.9))
+    other.refuses("momentum=0.0.* there, .*momentum=0.9.* here")
 
 
 def test_another_kind_of_random_numbers(session):

@@ -1,10 +1,16 @@
+import pickle
+import sys
+
 import numpy as np
 import pytest
 
 from tinynn.estimator import (
+    ConvergenceWarning,
+    DataConversionWarning,
     Estimator,
     NotFittedError,
     Transformer,
+    as_sklearn,
     check_features,
     check_is_fitted,
     check_samples,
@@ -76,6 +82,23 @@ def test_not_fitted_error_is_what_callers_of_scikit_learn_catch():
     with pytest.raises(ValueError, match="not fitted"):
         Centre().transform([[1.0]])
     assert issubclass(NotFittedError, AttributeError)
+
+
+def test_errors_and_warnings_are_also_those_of_scikit_learn_and_travel_between_processes():
+    import sklearn.exceptions
+
+    for kind in (NotFittedError, ConvergenceWarning, DataConversionWarning):
+        error = as_sklearn(kind)("because")
+        assert isinstance(error, kind)
+        assert isinstance(error, getattr(sklearn.exceptions, kind.__name__))
+        copy = pickle.loads(pickle.dumps(error))
+        assert type(copy) is kind
+        assert copy.args == ("because",)
+
+
+def test_without_scikit_learn_errors_are_ours(monkeypatch):
+    monkeypatch.delitem(sys.modules, "sklearn.exceptions", raising=False)
+    assert as_sklearn(NotFittedError) is NotFittedError
 
 
 def test_number_of_features_is_that_of_fit():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tinynn.estimator import NotFittedError
-from tinynn.preprocessing import MinMaxScaler, StandardScaler, one_hot
+from tinynn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler, one_hot
 
 property_test = settings(deadline=None, max_examples=80)
 SCALERS = [StandardScaler, MinMaxScaler]
@@ -126,7 +126,8 @@ def test_scalers_refuse_before_and_after_fit(Scaler, method):
         (sample()[:, :2], ValueError, "X has 2 features, but .*Scaler is expecting 4"),
         (sample()[0], ValueError, "Reshape your data"),
         (sample() * np.nan, ValueError, "X contains 200 NaN"),
-        (sample().astype(object), TypeError, "X has dtype object"),
+        (np.full((50, 4), "water", object), TypeError, "X has dtype object"),
+        (sample().astype(complex), ValueError, "Complex data not supported"),
     ]:
         with pytest.raises(error, match=message):
             getattr(scaler, method)(X)
@@ -135,7 +136,12 @@ def test_scalers_refuse_before_and_after_fit(Scaler, method):
 @pytest.mark.parametrize("Scaler", SCALERS)
 @pytest.mark.parametrize(
     ("X", "message"),
-    [([1.0, 2.0], r"X\[:, None\]"), ([[np.inf]], "X contains 1 inf"), (np.ones((0, 2)), "X is empty")],
+    [
+        ([1.0, 2.0], r"X\[:, None\]"),
+        ([[np.inf]], "X contains 1 inf"),
+        (np.ones((0, 2)), r"X is empty: 0 sample\(s\)"),
+        (np.ones((3, 0)), r"X is empty: 0 feature\(s\)"),
+    ],
 )
 def test_fit_refuses_and_leaves_the_scaler_as_it_was(Scaler, X, message):
     scaler = Scaler().fit(sample())
@@ -149,6 +155,61 @@ def test_fit_refuses_and_leaves_the_scaler_as_it_was(Scaler, X, message):
 def test_feature_range_is_checked_by_fit(feature_range):
     with pytest.raises(ValueError, match="feature_range"):
         MinMaxScaler(feature_range=feature_range).fit(sample())
+
+
+def test_numbers_in_an_object_array_are_numbers():
+    np.testing.assert_array_equal(
+        StandardScaler().fit_transform(sample().astype(object)), StandardScaler().fit_transform(sample())
+    )
+
+
+# PolynomialFeatures
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 4])
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("interaction_only", [False, True])
+def test_polynomials_agree_with_scikit_learn(degree, n, interaction_only):
+    options = {"degree": degree, "interaction_only": interaction_only, "include_bias": degree < 2}
+    X = np.random.default_rng(0).normal(size=(7, n))
+    ours, theirs = PolynomialFeatures(**options), reference.PolynomialFeatures(**options)
+    np.testing.assert_allclose(ours.fit_transform(X), theirs.fit_transform(X), rtol=1e-13)
+    np.testing.assert_array_equal(ours.powers_, theirs.powers_)
+    assert ours.n_output_features_ == theirs.n_output_features_
+    assert list(ours.get_feature_names_out()) == list(theirs.get_feature_names_out())
+    names = ["a", "b", "c"][:n]
+    assert list(ours.get_feature_names_out(names)) == list(theirs.get_feature_names_out(names))
+
+
+def test_one_feature_gives_the_vandermonde_matrix():
+    x = np.linspace(-1, 1, 5)
+    np.testing.assert_allclose(
+        PolynomialFeatures(20).fit_transform(x[:, None]), np.vander(x, 21, increasing=True), rtol=1e-13
+    )
+
+
+def test_polynomials_keep_the_dtype():
+    assert PolynomialFeatures(3).fit_transform(np.ones((2, 2), np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"degree": -1}, ValueError, "degree must be at least 0"),
+        ({"degree": 2.0}, TypeError, "degree must be an integer"),
+        ({"degree": 0, "include_bias": False}, ValueError, "leaves no feature"),
+    ],
+)
+def test_polynomials_refuse(params, error, message):
+    with pytest.raises(error, match=message):
+        PolynomialFeatures(**params).fit(sample())
+
+
+def test_feature_names_are_counted():
+    with pytest.raises(ValueError, match="input_features has 1 names; wanted one for each of 4 features"):
+        PolynomialFeatures().fit(sample()).get_feature_names_out(["a"])
+    with pytest.raises(NotFittedError):
+        PolynomialFeatures().get_feature_names_out()
 
 
 # one_hot

@@ -16,6 +16,7 @@ from tinynn.nn import (
     MeanSquaredError,
     ReLU,
     Sequential,
+    Softmax,
     Tanh,
 )
 from tinynn.optim import SGD, Adam, StepDecay
@@ -624,3 +625,9 @@ def test_the_optimizer_of_another_network_is_refused():
 def test_bad_numbers_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_a_softmax_before_the_cross_entropy_is_noticed():
+    model = Sequential(Dense(2, 3, rng=0), Softmax())
+    with pytest.warns(UserWarning, match=r"CrossEntropy\(\) takes logits"):
+        fit(model, (np.eye(2), [0, 2]), loss=CrossEntropy(), optimizer=SGD(0.1), epochs=1, progress=False)

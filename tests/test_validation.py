@@ -38,6 +38,8 @@ def test_all_other_numbers_become_float64(x):
     assert a.dtype == np.float64
     assert a.tolist() == [1.0, 2.0]
     assert check_array([True, False], "x").tolist() == [1.0, 0.0]
+    numbers = np.array([[1, Fraction(1, 2)]], dtype=object)
+    assert check_array(numbers, "x", objects=True).tolist() == [[1.0, 0.5]]
     assert check_array(x, "x", dtype=np.float32).dtype == np.float32
 
 
@@ -47,8 +49,15 @@ def test_all_other_numbers_become_float64(x):
         ([[1, 2], [3]], {}, ValueError, "x is not a rectangular array: its rows have different lengths"),
         (["a"], {}, TypeError, "x has dtype <U1; wanted real numbers"),
         ([None], {}, TypeError, "x has dtype object; wanted real numbers"),
+        (np.array([1.0], dtype=object), {}, TypeError, "x has dtype object; wanted real numbers"),
+        (
+            [None],
+            {"objects": True},
+            TypeError,
+            "x has dtype object; wanted real numbers, but .* not 'NoneType'",
+        ),
         (np.array(["2020-01-01"], "M8[D]"), {}, TypeError, r"x has dtype datetime64\[D\]"),
-        ([1j], {}, TypeError, r"x is complex \(complex128\)"),
+        ([1j], {}, ValueError, r"x is complex \(complex128\). Complex data not supported"),
         (scipy.sparse.coo_array([[1]]), {}, TypeError, r"x is a sparse matrix.*pass x.toarray\(\)"),
         ([1.0], {"ndim": 2}, ValueError, r"x has 1 dimensions \(shape \(1,\)\); wanted 2"),
         ([[[1.0]]], {"ndim": (1, 2)}, ValueError, "x has 3 dimensions .* wanted 1 or 2"),

@@ -24,9 +24,9 @@ class Dataset:
     Raises
     ------
     TypeError
-        Complex, sparse, object or text data, or NumPy mixed with CuPy.
+        Sparse or text data, objects that are no numbers, or NumPy mixed with CuPy.
     ValueError
-        Different numbers of samples, no samples, NaN or inf.
+        Complex data, different numbers of samples, no samples, NaN or inf.
     """
 
     def __init__(self, X: Array, y: Array):

@@ -1,4 +1,4 @@
-"""Data sets of the course: digits, MNIST, Fashion-MNIST.
+"""Data sets of the course: digits, MNIST, Fashion-MNIST, and the NIST problems of linear regression.
 
 A file is looked for in the folder that the environment variable ``TINYNN_DATA`` names, then in the
 user's cache, and is downloaded into that cache if it is in neither. Wherever it comes from, the
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,6 +113,152 @@ def fashion_mnist() -> tuple[Dataset, Dataset]:
         As `mnist`.
     """
     return _labelled_images(*_FASHION_MNIST[:2]), _labelled_images(*_FASHION_MNIST[2:])
+
+
+NIST = (
+    "norris",
+    "pontius",
+    "noint1",
+    "noint2",
+    "longley",
+    "filip",
+    "wampler1",
+    "wampler2",
+    "wampler3",
+    "wampler4",
+    "wampler5",
+)
+_NIST_MD5 = {
+    "certified.json": "81c392a523067a1701cc5e82f040143a",
+    "filip.csv": "33b9d38d01dfcd57a325d8bbeb686b76",
+    "longley.csv": "f87af7a533cd0d1a3cc42e955abcba77",
+    "norris.csv": "1e2c79c21b3f41594eefe08bb1463f44",
+    "pontius.csv": "adfb93b25712f8d0c4fbd3f735307317",
+}
+_WAMPLER_NOISE = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048, 2048]  # then mirrored
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceRegression:
+    """A regression problem whose least-squares solution is known to 15 digits and more.
+
+    Attributes
+    ----------
+    name : str
+    X : array (M, n)
+        The predictors as measured, float64; `design` is the matrix to solve with.
+    y : array (M,)
+    model : str
+        "poly" (1, x, ..., x^degree), "linear" (1 and all columns of X), or "noint" (X alone).
+    degree : int or None
+        Of "poly".
+    coefficients : array (p,)
+        Certified, constant term first.
+    residual_sum_of_squares : float
+        Certified.
+    """
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    model: str
+    degree: int | None
+    coefficients: np.ndarray
+    residual_sum_of_squares: float
+
+    @property
+    def design(self) -> np.ndarray:
+        """Design matrix (M, p), one column for each coefficient, not scaled."""
+        if self.model == "poly":
+            return np.vander(self.X[:, 0], self.degree + 1, increasing=True)  # type: ignore[operator]
+        return self.X if self.model == "noint" else np.column_stack([np.ones(len(self.X)), self.X])
+
+    def correct_digits(self, coefficients: np.ndarray) -> float:
+        """Correct digits of the worst coefficient, -log10(|b - c| / |c|), at most 15 and at least 0."""
+        error = np.max(np.abs(coefficients - self.coefficients) / np.abs(self.coefficients))
+        return float(np.clip(-np.log10(np.maximum(error, 1e-15)), 0, 15))
+
+
+def nist(name: str) -> ReferenceRegression:
+    """A linear-regression problem of the NIST Statistical Reference Datasets.
+
+    Small problems that expose inaccurate solvers: columns of very different size (Pontius), nearly
+    dependent ones (Longley), a polynomial of degree 10 (Filip) or 5 (Wampler, with noise that grows
+    from 0 in 1 and 2 to far more than the signal in 5), no intercept (NoInt). NoInt and Wampler are
+    defined by formulas and need no file; the others lie in the folder ``nist`` of ``$TINYNN_DATA``.
+
+    Parameters
+    ----------
+    name : str
+        One of ``NIST``.
+
+    Returns
+    -------
+    ReferenceRegression
+        Solved in exact rational arithmetic; it agrees with NIST's certified values.
+
+    Raises
+    ------
+    ValueError
+        If there is no set of this name.
+    DatasetError
+        If a file is missing or is not the original.
+
+    References
+    ----------
+    NIST Standard Reference Database 140, https://www.itl.nist.gov/div898/strd/lls/lls.shtml
+    """
+    if name not in NIST:
+        raise ValueError(f"name must be one of {', '.join(NIST)}; got {name!r}")
+    if name.startswith("wampler"):
+        return _wampler(name)
+    if name == "noint1":
+        x = np.arange(60.0, 71.0)
+        return ReferenceRegression(name, x[:, None], x + 70, "noint", None, np.array([251 / 121]), 1400 / 11)
+    if name == "noint2":
+        x, y = np.array([4.0, 5.0, 6.0]), np.array([3.0, 4.0, 4.0])
+        return ReferenceRegression(name, x[:, None], y, "noint", None, np.array([8 / 11]), 3 / 11)
+    certified = json.loads(_read_nist("certified.json"))[name]
+    table = np.loadtxt(_read_nist(f"{name}.csv").splitlines(), delimiter=",", skiprows=1)
+    return ReferenceRegression(
+        name,
+        table[:, 1:],
+        table[:, 0],
+        certified["model"],
+        certified["degree"],
+        np.array([float(c) for c in certified["coefficients"]]),
+        float(certified["residual_sum_of_squares"]),
+    )
+
+
+def _wampler(name: str) -> ReferenceRegression:
+    """Wampler 1970: y = sum_k b_k x^k, k = 0 .. 5, x = 0 .. 20, plus noise orthogonal to all x^k."""
+    x = np.arange(21)
+    tenths = 10 if name == "wampler2" else 1  # b_k = 10^-k in the second set, 1 in the others
+    y = sum(tenths ** (5 - k) * x**k for k in range(6)) / tenths**5  # exact but for this division
+    strength = {"wampler3": 1, "wampler4": 100, "wampler5": 10_000}.get(name, 0)
+    noise = strength * np.array(_WAMPLER_NOISE + _WAMPLER_NOISE[-2::-1])
+    b = float(tenths) ** -np.arange(6)
+    return ReferenceRegression(name, x[:, None].astype(float), y + noise, "poly", 5, b, float(noise @ noise))
+
+
+def _read_nist(file: str) -> str:
+    """The text of a file in the folder nist, its checksum verified."""
+    folder = os.environ.get("TINYNN_DATA")
+    path = Path(folder or "", "nist", file).expanduser()
+    remedy = f"set TINYNN_DATA to a folder that contains nist/{file}"
+    if not folder or not path.exists():
+        raise DatasetError(f"nist/{file} is not in $TINYNN_DATA ({folder or 'not set'}); {remedy}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error}); {remedy}") from error
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if md5 != _NIST_MD5[file]:
+        raise DatasetError(
+            f"{path} is not the original: it has MD5 {md5}, wanted {_NIST_MD5[file]}; {remedy}"
+        )
+    return content.decode()
 
 
 def _labelled_images(images: _File, labels: _File) -> Dataset:

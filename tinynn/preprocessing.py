@@ -1,4 +1,4 @@
-"""Scaling of features, and one-hot labels.
+"""Scaling of features, polynomial features, and one-hot labels.
 
 Fit a scaler on the training part only and apply it to the rest: test data that shape the scaling
 are no longer unseen. X and y each get a scaler of their own.
@@ -6,13 +6,16 @@ are no longer unseen. X and y each get a scaler of their own.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain, combinations, combinations_with_replacement
 from typing import Any, Self
 
 import numpy as np
 
 from tinynn.backend import Array, get_array_module
-from tinynn.estimator import Transformer, check_features, check_samples
-from tinynn.validation import check_classes, check_labels, check_number
+from tinynn.estimator import Transformer, check_features, check_is_fitted, check_samples
+from tinynn.validation import check_classes, check_integer, check_labels, check_number
 
 
 class StandardScaler(Transformer):
@@ -163,6 +166,102 @@ class MinMaxScaler(Transformer):
         if not (-np.inf < low < high < np.inf):
             raise ValueError(f"feature_range must be finite with low < high; got {self.feature_range!r}")
         return low, high
+
+
+class PolynomialFeatures(Transformer):
+    """All products of features up to a degree: a linear model of them is a polynomial of the features.
+
+        degree 2, features a, b:    1, a, b, a^2, a b, b^2
+
+    For one feature x the columns are 1, x, x^2, ...: the Vandermonde matrix. n features have
+    binomial(n + degree, degree) products.
+
+    Parameters
+    ----------
+    degree : int
+        Largest number of factors, >= 0.
+    interaction_only : bool
+        Leave out products in which a feature occurs twice.
+    include_bias : bool
+        Keep the column of ones. Leave it out before a model that has an intercept of its own.
+
+    Attributes
+    ----------
+    powers_ : int array (n_output_features_, n)
+        Exponent of each feature in each product.
+    n_output_features_, n_features_in_ : int
+
+    References
+    ----------
+    S4 (4), (38).
+    """
+
+    def __init__(self, degree: int = 2, *, interaction_only: bool = False, include_bias: bool = True):
+        self.degree = degree
+        self.interaction_only = interaction_only
+        self.include_bias = include_bias
+
+    def fit(self, X: Array, y: object = None) -> Self:
+        """List the products of the columns of X (M, n).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X is not a matrix of finite numbers, `degree` is no integer >= 0, or no product is left.
+        """
+        degree = check_integer(self.degree, "degree", low=0)
+        n = check_samples(X).shape[1]
+        choose = combinations if self.interaction_only else combinations_with_replacement
+        products = list(chain.from_iterable(choose(range(n), k) for k in range(degree + 1)))
+        if not self.include_bias:
+            del products[0]
+        if not products:
+            raise ValueError(f"degree={degree} without bias leaves no feature; wanted degree of at least 1")
+        self._products = products
+        self.powers_ = np.array([np.bincount(product, minlength=n) for product in products])
+        self.n_output_features_, self.n_features_in_ = len(products), n
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """The products (M, n_output_features_) of the columns of X (M, n), in the dtype of X.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If X is not a matrix of finite numbers with the n features of `fit`.
+        """
+        X = check_features(self, X)
+        xp = get_array_module(X)
+        features = xp.ascontiguousarray(X.T)
+        values: dict[tuple[int, ...], Array] = {(): xp.ones_like(features[0])}
+        for product in self._products:
+            if product:  # a product is one feature times a product that came before it
+                values[product] = values[product[:-1]] * features[product[-1]]  # S4 (4)
+        return xp.ascontiguousarray(xp.stack([values[product] for product in self._products]).T)
+
+    def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> np.ndarray:
+        """Text for each product, like ``x0^2 x1``; `input_features` names the features x0, x1, ...
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the number of names is not the number of features.
+        """
+        check_is_fitted(self)
+        n = self.n_features_in_
+        names = [f"x{j}" for j in range(n)] if input_features is None else list(input_features)
+        if len(names) != n:
+            raise ValueError(f"input_features has {len(names)} names; wanted one for each of {n} features")
+        return np.array([_product_name(names, product) for product in self._products], dtype=object)
+
+
+def _product_name(names: list[str], product: tuple[int, ...]) -> str:
+    powers = Counter(product).items()
+    return " ".join(names[j] if power == 1 else f"{names[j]}^{power}" for j, power in powers) or "1"
 
 
 def one_hot(labels: Array, n_classes: int | None = None, dtype: object = np.float64) -> Array:

@@ -23,6 +23,7 @@ def check_array(
     dtype: object = None,
     finite: bool = True,
     empty: bool = False,
+    objects: bool = False,
     like: Array = None,
 ) -> Array:
     """`x` as a floating-point array that is safe to compute with.
@@ -41,25 +42,31 @@ def check_array(
     dtype : dtype, optional
     finite, empty : bool
         Whether NaN and inf are refused, whether arrays without elements are allowed.
+    objects : bool
+        Whether an array of Python objects that are numbers is let through, as estimators do.
     like : array, optional
         An array of the model; `x` has to come from the same library, a list becomes an array of it.
 
     Raises
     ------
     TypeError
-        Complex, sparse, object or text data; an array of another library than `like`.
+        Sparse or text data, objects that are no numbers; an array of another library than `like`.
     ValueError
-        Wrong shape, no elements, NaN or inf.
+        Complex data, wrong shape, no elements, NaN or inf.
     """
-    if hasattr(x, "tocsr"):
-        raise TypeError(f"{name} is a sparse matrix; tinynn works on dense arrays: pass {name}.toarray()")
+    check_dense(x, name)
     xp = get_array_module(**{name: x}) if like is None else get_array_module(**{name: x}, model=like)
     try:
         a = xp.asarray(x)
     except ValueError as error:
         raise ValueError(f"{name} is not a rectangular array: its rows have different lengths") from error
     if a.dtype.kind == "c":
-        raise TypeError(f"{name} is complex ({a.dtype}); tinynn works on real numbers")
+        raise ValueError(f"{name} is complex ({a.dtype}). Complex data not supported: pass real numbers")
+    if a.dtype.kind == "O" and objects:
+        try:
+            a = xp.asarray([float(value) for value in a.ravel()]).reshape(a.shape)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name} has dtype object; wanted real numbers, but {error}") from error
     if a.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {a.dtype}; wanted real numbers")
     if ndim is not None and a.ndim not in np.atleast_1d(ndim):
@@ -82,6 +89,12 @@ def check_array(
             f"{name} contains {_describe_nonfinite(a)}; every element has to be finite in {a.dtype}"
         )
     return a
+
+
+def check_dense(x: object, name: str) -> None:
+    """Raise TypeError if `x` is a sparse matrix, which NumPy would wrap up as one single object."""
+    if hasattr(x, "tocsr"):
+        raise TypeError(f"{name} is a sparse matrix; tinynn works on dense arrays: pass {name}.toarray()")
 
 
 def _describe_nonfinite(a: Array) -> str:
@@ -160,9 +173,9 @@ def check_labels(y: object, name: str) -> Array:
     Raises
     ------
     TypeError
-        Complex, sparse, object or text data.
+        Sparse or text data, objects that are no numbers.
     ValueError
-        Several columns, no elements, NaN or inf, or a value that is no integer.
+        Complex data, several columns, no elements, NaN or inf, or a value that is no integer.
     """
     a = check_array(y, name, ndim=(1, 2))
     if a.ndim == 2 and a.shape[1] != 1:

@@ -32,7 +32,7 @@ BAD_POSITIONS = [
     pytest.param([[0, 0], [1]], ValueError, "^R is not a rectangular array", id="ragged"),
     pytest.param(np.array([[0, 1], [2, None]]), TypeError, "^R has dtype object", id="object"),
     pytest.param([["0", "1"]], TypeError, "^R has dtype <U1", id="text"),
-    pytest.param(np.ones((3, 2)) * 1j, TypeError, "^R is complex", id="complex"),
+    pytest.param(np.ones((3, 2)) * 1j, ValueError, "^R is complex", id="complex"),
     pytest.param(None, TypeError, "^R has dtype object", id="None"),
 ]
 ONE_ATOM = [

@@ -1,0 +1,1 @@
+from linalg.matrices import flops  # noqa: F401  a fixture

@@ -1,0 +1,103 @@
+"""The same factorisations from LAPACK through SciPy, or from cuSOLVER through CuPy.
+
+Names, arguments, results and errors are those of the factorisations by hand, so that either can
+stand for the other. Arrays are not checked again: whoever calls these has done so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from tinynn.backend import Array, get_array_module
+from tinynn.linalg import qr as by_hand
+from tinynn.linalg.errors import NotPositiveDefiniteError, SingularMatrixError
+
+BLOCK = 32  # columns that tpqrt treats at once
+
+
+def solve_lower(L: Array, b: Array) -> Array:
+    """As `tinynn.linalg.solve_lower`."""
+    return _scipy_linalg(L).solve_triangular(L, b, lower=True, check_finite=False)
+
+
+def solve_upper(U: Array, b: Array) -> Array:
+    """As `tinynn.linalg.solve_upper`."""
+    return _scipy_linalg(U).solve_triangular(U, b, lower=False, check_finite=False)
+
+
+def lu(A: Array) -> tuple[Array, Array, Array]:
+    """As `tinynn.linalg.lu`."""
+    xp = get_array_module(A)
+    if xp is np:
+        (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), (A,))
+        LU, swaps, _ = getrf(A)
+    else:
+        LU, swaps = _scipy_linalg(A).lu_factor(A, check_finite=False)
+    zero = xp.diagonal(LU) == 0
+    if zero.any():
+        first = int(zero.argmax())
+        raise SingularMatrixError(f"A is singular: column {first} has no pivot other than 0", first)
+    p = np.arange(len(A))
+    for i, j in enumerate(swaps.tolist()):
+        p[[i, j]] = p[[j, i]]
+    return xp.asarray(p), xp.tril(LU, -1) + xp.eye(len(A), dtype=A.dtype), xp.triu(LU)
+
+
+def cholesky(A: Array) -> Array:
+    """As `tinynn.linalg.cholesky`; on a GPU the error does not know the pivot."""
+    xp = get_array_module(A)
+    if xp is not np:
+        L = xp.linalg.cholesky(A)
+        if not xp.isfinite(L).all():
+            raise NotPositiveDefiniteError("A is not positive definite")
+        return L
+    (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (A,))
+    L, info = potrf(A.T, lower=True, clean=True)  # A' is A, and in the order of memory that LAPACK wants
+    if info > 0:
+        raise NotPositiveDefiniteError(
+            f"A is not positive definite: pivot {info - 1} is not positive", info - 1
+        )
+    return L
+
+
+def qr(A: Array, pivoting: bool = False) -> tuple[Array, ...]:
+    """As `tinynn.linalg.qr`; with pivoting on a GPU, for which there is no library, it is that one."""
+    xp = get_array_module(A)
+    if xp is np:
+        return scipy.linalg.qr(A, mode="economic", pivoting=pivoting, check_finite=False)
+    return by_hand.qr(A, pivoting=True) if pivoting else xp.linalg.qr(A, mode="reduced")
+
+
+def append_rows(R: Array, A: Array) -> Array:
+    """As `tinynn.linalg.qr.append_rows`; overwrites A if that is in Fortran's order."""
+    xp = get_array_module(A)
+    if xp is not np:
+        return xp.linalg.qr(xp.concatenate([R, A]), mode="r")
+    (tpqrt,) = scipy.linalg.get_lapack_funcs(("tpqrt",), (A,))  # knows that R is a triangle already
+    return tpqrt(0, min(BLOCK, len(R)), R, A, overwrite_b=True)[0]
+
+
+def svd(A: Array) -> tuple[Array, Array, Array]:
+    """As `tinynn.linalg.svd`, by bidiagonalisation and divide and conquer (gesdd)."""
+    return get_array_module(A).linalg.svd(A, full_matrices=False)
+
+
+def solve_svd(A: Array, b: Array) -> tuple[Array, Array]:
+    """A^-1 b through the singular values of a square A, and these: LAPACK's gelsd forms no U and V."""
+    if get_array_module(A) is np:
+        x, _, _, s = scipy.linalg.lstsq(A, b, cond=0.0, lapack_driver="gelsd", check_finite=False)
+        return x, s
+    U, s, Vt = svd(A)
+    return Vt.T @ ((U.T @ b) / s[:, None]), s
+
+
+def _scipy_linalg(A: Array) -> Any:
+    """scipy.linalg, or CuPy's version of it."""
+    if get_array_module(A) is np:
+        return scipy.linalg
+    import cupyx.scipy.linalg
+
+    return cupyx.scipy.linalg
