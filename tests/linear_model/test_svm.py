@@ -80,7 +80,7 @@ def test_a_sample_without_features_and_same_seed_same_bits():
 
 
 def test_too_few_sweeps_are_reported():
-    X, y = load("wine")
+    X, y = load("breast_cancer")
     with pytest.warns(ConvergenceWarning, match="LinearSVC did not converge in max_iter=2 .*duality gap"):
         model = LinearSVC(max_iter=2, tol=1e-12, random_state=0).fit(X, y)
     assert model.n_iter_ == 2
