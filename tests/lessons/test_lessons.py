@@ -62,6 +62,9 @@ PATTERNS = {  # what the quick form still has to show
     "01": lambda v: (
         v["noisy labels: error of network / line"] > 2 and 0.5 < v["MSE test, [0, 100], scaled"] < 2
     ),
+    "02": lambda v: (
+        v["digits lost for each digit of κ, qr"] < 1.3 < 1.6 < v["digits lost for each digit of κ, cholesky"]
+    ),
     "08": lambda v: min(x for name, x in v.items() if name.startswith("digits")) > 0.96,
     "11": lambda v: all(
         v[f"right labels: {feature}, + nothing, {moved}"]
@@ -160,3 +163,13 @@ def test_lesson_11_shows_the_pattern(full):
     assert found["network on sorted 1/d: invariant under"] == "translation, rotation, reflection, permutation"
     assert found["network on distances: invariant under"] == "translation, rotation, reflection"
     assert found["network on positions: invariant under"] == "nothing"
+
+
+def test_lesson_02_counts_the_digits_lost(full):
+    outcome = full("02")
+    found = values(outcome)
+    assert found["digits lost for each digit of κ, qr"] == pytest.approx(1, abs=0.3)
+    assert found["digits lost for each digit of κ, cholesky"] == pytest.approx(2, abs=0.4)
+    assert found["gradient descent, η = 1.98/λ_max: loss above minimum"] < 1e-6
+    assert {"NIST wampler1, digits of QR", "NIST noint1, digits of QR"} <= set(found), "they need no file"
+    assert not {"differs", "missed"} & set(verdicts(outcome).values())
