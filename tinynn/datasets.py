@@ -238,7 +238,7 @@ def _wampler(name: str) -> ReferenceRegression:
     y = sum(tenths ** (5 - k) * x**k for k in range(6)) / tenths**5  # exact but for this division
     strength = {"wampler3": 1, "wampler4": 100, "wampler5": 10_000}.get(name, 0)
     noise = strength * np.array(_WAMPLER_NOISE + _WAMPLER_NOISE[-2::-1])
-    b = float(tenths) ** -np.arange(6)
+    b = 1 / tenths ** np.arange(6)
     return ReferenceRegression(name, x[:, None].astype(float), y + noise, "poly", 5, b, float(noise @ noise))
 
 

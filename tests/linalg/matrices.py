@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import scipy.linalg
-
 import strict_array
 
 EPS = np.finfo(np.float64).eps
@@ -71,7 +70,7 @@ def flops(strict_backend, monkeypatch):
         return call
 
     def matmul(args, result):
-        return 2 * result.size * args[0].shape[-1]
+        return result.size * (2 * args[0].shape[-1] - 1)
 
     for name, cost in {"matmul": matmul, **dict.fromkeys(("add", "sub", "mul", "truediv"), None)}.items():
         for prefix in ("", "r", "i"):
@@ -92,3 +91,15 @@ def flops(strict_backend, monkeypatch):
         return total[0]
 
     return count
+
+
+def leading_cost(flops, function, *arguments):
+    """The coefficient of the highest power of n in the number of operations, a polynomial of n.
+
+    That holds at multiples of the block sizes. The highest power is n^3, and n^2 where a vector or a few
+    columns are solved for, as the second argument tells.
+    """
+    degree = 2 if len(arguments) == 2 else 3
+    sizes = 128 * np.arange(1, degree + 2)
+    counts = [flops(function, *(argument(n) for argument in arguments)) for n in sizes]
+    return np.polynomial.Polynomial.fit(sizes, counts, degree).convert().coef[-1]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from linalg.matrices import BAD, EPS, SQUARE, cases, relative
+from linalg.matrices import BAD, EPS, SQUARE, cases, leading_cost, relative
 
 from tinynn import backend
 from tinynn.linalg import SingularMatrixError, lu, solve_lower, solve_upper
@@ -18,14 +18,14 @@ def test_factors(A):
     assert np.abs(L).max() == 1
 
 
-@cases({name: A for name, A in SQUARE.items() if "Hilbert" not in name})
+@cases({name: A for name, A in SQUARE.items() if name != "Hilbert 70"})  # there rounding chooses pivots
 def test_agrees_with_lapack(A):
     p, L, U = lu(A)
     order, L_ref, U_ref = scipy.linalg.lu(A, p_indices=True)
     np.testing.assert_array_equal(p, np.argsort(order))
-    # What the factors owe to the condition number of A appears in both.
-    assert relative(U - U_ref, A) < 100 * max(1, len(A) / 10)
-    assert relative(L - L_ref, L_ref) < 100 * max(1, len(A) / 10)
+    assert relative(U - U_ref, A) < 100
+    if len(A) != 12:  # the last pivots of Hilbert's matrix are rounding, and L divides by them
+        assert relative(L - L_ref, L_ref) < 100
 
 
 def test_hilbert_solves_as_well_as_lapack():
@@ -53,10 +53,8 @@ def test_bad_input(A, error, message):
 
 
 def test_flops(flops):
-    """2/3 n^3: the rest of the polynomial is of lower order, so the excess falls like 1/n."""
-    for n in (100, 200, 400):
-        A = np.random.default_rng(0).standard_normal((n, n))
-        assert flops(lu, A) == pytest.approx(2 / 3 * n**3, rel=10 / n)
+    random = np.random.default_rng(0)
+    assert leading_cost(flops, lu, lambda n: random.standard_normal((n, n))) == pytest.approx(2 / 3, rel=1e-9)
 
 
 def test_dtype_and_library(device):

@@ -20,6 +20,7 @@ from tinynn.linalg.direct import (
     ORTHOGONAL_METHODS,
     Solution,
     check_choice,
+    check_precision,
     default_rcond,
     solve_gram,
     solve_triangle,
@@ -67,7 +68,7 @@ class _Accumulator(OnBackend):
     remedy: str
 
     def __init__(self, *, dtype: Any = np.float64, factorization: str = "lapack"):
-        self.dtype = np.dtype(dtype)
+        self.dtype = check_precision(dtype)
         self.factorization = check_choice(factorization, "factorization", FACTORIZATIONS)
         self.n_samples = 0
         self._state: Array = None
@@ -257,7 +258,7 @@ class TSQRAccumulator(_Accumulator):
         return self._tools.append_rows(R, Z)  # S4 (24)
 
     def _merged(self, state: Array) -> Array:
-        return self._tools.append_rows(self._state, state)
+        return self._tools.append_rows(self._state, state.copy())  # LAPACK overwrites it
 
     def solve_reduced(self, method: str, alpha: float, rcond: float) -> Solution:
         n = self._shapes[0][0]

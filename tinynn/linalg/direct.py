@@ -59,6 +59,13 @@ def check_choice(name: str, argument: str, choices: Iterable[str]) -> str:
     return name
 
 
+def check_precision(dtype: Any) -> np.dtype:
+    """`dtype` as float32 or float64; a ValueError for any other."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
+    return np.dtype(dtype)
+
+
 class Solution(NamedTuple):
     """Coefficients (n, k), numerical rank, and condition number with the columns equilibrated."""
 
@@ -112,7 +119,7 @@ def factor_gram(
     """
     xp = get_array_module(G)
     n = len(G)
-    suggestion = suggest_alpha(xp.diagonal(G), rcond)
+    suggestion = suggest_alpha(xp.diagonal(G), rcond**2)
     G = G + alpha * xp.eye(n, dtype=G.dtype)  # S4 (20)
     d = power_of_two(xp, xp.sqrt(xp.diagonal(G)))
     G = G / d / d[:, None]
@@ -238,13 +245,14 @@ def _condition_of_triangle(xp: Any, T: Array, tools: Any) -> float:
     return squared**0.5
 
 
-def suggest_alpha(squared_lengths: Array, rcond: float) -> float:
-    """A ridge term that makes the smallest singular value large enough for columns of these lengths.
+def suggest_alpha(squared_lengths: Array, noise: float) -> float:
+    """A ridge term that drowns what rounding leaves of dependent columns of these lengths.
 
-    The scaled matrix has n columns of length about 1, so its singular values are at most sqrt(n);
-    the ridge keeps them above sqrt(alpha) / (length of the longest column).
+    Rounding turns a singular value 0 into sigma, about `noise` times the length of a column, and the
+    ridge answers with y sigma / (sigma^2 + alpha) along it: harmless only if alpha exceeds sigma times
+    that length by far. The 1000 keeps two or three digits right whatever y is.
     """
-    return 10 * len(squared_lengths) * rcond**2 * float(squared_lengths.max()) or 1.0
+    return 1000 * len(squared_lengths) * noise * float(squared_lengths.max()) or 1.0
 
 
 def power_of_two(xp: Any, lengths: Array) -> Array:

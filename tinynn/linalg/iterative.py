@@ -10,8 +10,9 @@ depends on its condition number.
 
 Arrays come checked, as `least_squares` passes them: X (M, n) and Y (M, k), one column for each
 right-hand side. Each returns the coefficients W (n, k) and the number of iterations. They stop when
-the gradient of every column is below `tol` times the gradient at w = 0. `callback(W, loss)`, if given, is
-called at the start and after every iteration, with the sum of the losses.
+the gradient of every column is below `tol` times the gradient at w = 0; Newton looks at its step.
+`callback(W, loss)`, if given, is called at the start and after every iteration, with the sum of the
+losses.
 """
 
 from __future__ import annotations
@@ -181,8 +182,10 @@ def newton(
 ) -> tuple[Array, int]:
     """Newton's method: step by the inverse of the Hessian times the gradient.
 
-    The loss is quadratic, so the first step is exact but for rounding; each further one removes most
-    of what rounding left, as the gradient is computed from X and not from X'X (iterative refinement).
+    The loss is quadratic, so the first step is exact but for rounding. The next removes most of what
+    rounding left, as the gradient is computed from X and not from X'X (iterative refinement), so it ends
+    with more digits than Cholesky. It ends when a step would change the coefficients by less than
+    `tol`, relative and weighted with the lengths of the columns, or by half of the step before.
     The Hessian is factored once, by Cholesky. If X is wide, w = X'v and the steps are those for v.
 
     Raises
@@ -198,19 +201,22 @@ def newton(
     hessian = X @ X.T if wide else X.T @ X
     rcond = default_rcond("cholesky", M, n, X.dtype)
     solve, _ = factor_gram(hessian, "cholesky", alpha, rcond, FACTORIZATIONS[factorization])
-    W = _zeros(X, Y)
-    V = xp.zeros_like(Y)
-    target = tol * _norms(gradient(X, Y, W, alpha))
+    lengths = _norms(X)[:, None]  # of the columns: what a coefficient is worth
+    W, V = _zeros(X, Y), xp.zeros_like(Y)
+    old = np.inf
     for iteration in range(max_iter + 1):
         if callback is not None:
             callback(W.copy(), loss(X, Y, W, alpha))
-        if (_norms(gradient(X, Y, W, alpha)) <= target).all():
-            return W, iteration
         if wide:
             V = V - solve(X @ W - Y + alpha * V)
-            W = X.T @ V
+            step = X.T @ V - W
         else:
-            W = W - solve(M * gradient(X, Y, W, alpha))  # M times the Hessian is what `solve` inverts
+            step = -solve(len(X) * gradient(X, Y, W, alpha))  # `solve` inverts the Hessian times M
+        scale = _norms(lengths * (W + step))
+        size = float((_norms(lengths * step) / xp.where(scale > 0, scale, 1)).max())
+        if size <= tol or size > old / 2:  # what is left is rounding
+            return W, iteration
+        W, old = W + step, size
     raise _out_of_steps("newton", max_iter, W)
 
 
@@ -249,11 +255,13 @@ def conjugate_gradient(
     _, max_iter = _check(None, tol, 20 * min(X.shape) + 100 if max_iter is None else max_iter)
     xp = get_array_module(X)
     lengths = _norms(X)
-    spread = float(lengths.max() / xp.where(lengths > 0, lengths, lengths.max()).min()) if lengths.any() else 1.0
+    spread = (
+        float(lengths.max() / xp.where(lengths > 0, lengths, lengths.max()).min()) if lengths.any() else 1.0
+    )
     if tol * spread**2 > 0.01:  # the condition number is at least this spread
         raise ConvergenceError(
-            f"conjugate_gradient cannot tell when it is done: columns of X differ in length by {spread:.1e}, so a "
-            f"gradient of tol={tol:g} leaves coefficients undetermined; scale the columns, or use method='qr'"
+            f"conjugate_gradient cannot tell when it is done: columns of X differ in length by {spread:.1e}, "
+            f"so a gradient of tol={tol:g} proves nothing; scale the columns, or use method='qr'"
         )
     W = _zeros(X, Y)
     residual = Y - X @ W

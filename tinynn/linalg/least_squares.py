@@ -15,6 +15,7 @@ from tinynn.linalg.direct import (
     GRAM_METHODS,
     ORTHOGONAL_METHODS,
     check_choice,
+    check_precision,
     default_rcond,
     solve_wide,
 )
@@ -122,7 +123,7 @@ def least_squares(
     X = check_array(X, "X", ndim=2, finite=False)
     y = check_array(y, "y", ndim=(1, 2), finite=False, like=X)
     M, n = check_same_length(X=X, y=y), X.shape[1]
-    dtype = np.dtype(dtype)
+    dtype = check_precision(dtype)
     if rcond is None:
         rcond = default_rcond(method, M, n, dtype)
     rcond = check_number(rcond, "rcond", low=0, high=1, closed="left")

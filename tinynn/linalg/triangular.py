@@ -39,7 +39,7 @@ def solve_lower(L: Array, b: Array, *, unit_diagonal: bool = False) -> Array:
     ----------
     Golub and Van Loan, Matrix Computations, 4th ed., section 3.1.
     """
-    x = _check(L, b, "L", unit_diagonal)
+    L, x = _check(L, b, "L", unit_diagonal)
     n = len(x)
     for i in range(0, n, BLOCK):
         stop = min(i + BLOCK, n)
@@ -56,7 +56,7 @@ def solve_upper(U: Array, b: Array, *, unit_diagonal: bool = False) -> Array:
 
     Cost, arguments and errors as `solve_lower`, with U for L.
     """
-    x = _check(U, b, "U", unit_diagonal)
+    U, x = _check(U, b, "U", unit_diagonal)
     n = len(x)
     for stop in range(n, 0, -BLOCK):
         i = max(stop - BLOCK, 0)
@@ -68,8 +68,8 @@ def solve_upper(U: Array, b: Array, *, unit_diagonal: bool = False) -> Array:
     return x
 
 
-def _check(T: Array, b: Array, name: str, unit_diagonal: bool) -> Array:
-    """A copy of b that the solution may overwrite, once T and b are known to fit."""
+def _check(T: Array, b: Array, name: str, unit_diagonal: bool) -> tuple[Array, Array]:
+    """T, and a copy of b that the solution may overwrite, once they are known to fit."""
     T = check_square(T, name)
     b = check_array(b, "b", ndim=(1, 2), empty=True, like=T)
     if len(b) != len(T):
@@ -79,7 +79,7 @@ def _check(T: Array, b: Array, name: str, unit_diagonal: bool) -> Array:
     if not unit_diagonal and zero.any():
         first = int(zero.argmax())
         raise SingularMatrixError(f"{name} is singular: {name}[{first}, {first}] is 0", first)
-    return xp.array(b, dtype=np.promote_types(T.dtype, b.dtype))
+    return T, xp.array(b, dtype=np.promote_types(T.dtype, b.dtype))
 
 
 def check_square(A: Array, name: str) -> Array:
