@@ -133,8 +133,9 @@ _FUNCTIONS = """
     abs absolute add all allclose amax amin any arccos arcsin arctan arctan2 argmax argmin argsort argwhere
     around array_equal ascontiguousarray atleast_1d atleast_2d average bincount broadcast_to cbrt ceil clip
     copy copysign corrcoef cos cosh count_nonzero cov cross cumprod cumsum diag diagonal diff digitize divide
-    dot empty_like equal exp exp2 expand_dims expm1 flip floor floor_divide full_like greater greater_equal
-    histogram hypot inner interp invert isclose isfinite isin isinf isnan kron less less_equal linspace log
+    dot empty_like equal exp exp2 expand_dims expm1 flatnonzero flip floor floor_divide full_like greater
+    greater_equal histogram hypot inner interp invert isclose isfinite isin isinf isnan kron less less_equal
+    linspace log
     log10 log1p log2 logical_and logical_not logical_or matmul max maximum mean median min minimum mod
     moveaxis multiply nan_to_num nanmax nanmean nanmin nansum negative nonzero not_equal ones_like outer
     percentile power prod quantile ravel reciprocal remainder repeat reshape roll rollaxis rot90 round

@@ -80,6 +80,39 @@ def test_ridge_is_the_augmented_problem(method, factorization, shape):
     assert ridge.residual_norm == pytest.approx(np.linalg.norm(X @ ridge.coef - y), rel=1e-9, abs=1e-12)
 
 
+@both
+@every_method
+@pytest.mark.parametrize(("shape", "alpha"), [((120, 6), 0.0), ((120, 6), 0.7), ((3, 25), 0.7)])
+@pytest.mark.parametrize("columns", [(), (3,)])
+def test_the_intercept_is_not_penalised(method, factorization, shape, alpha, columns):
+    X, y = problem(shape, columns=columns)
+    X, y = X + 1.0, y + 5.0
+    result = least_squares(X, y, method, alpha, factorization=factorization, fit_intercept=True)
+    Xc, yc = X - X.mean(axis=0), y - y.mean(axis=0)
+    w = np.linalg.solve(Xc.T @ Xc + alpha * np.eye(shape[1]), Xc.T @ yc)
+    assert_close(result.coef, w, TOLERANCE[method])
+    np.testing.assert_allclose(result.intercept, (y - X @ w).mean(axis=0), rtol=TOLERANCE[method])
+    residual = X @ result.coef + result.intercept - y
+    np.testing.assert_allclose(result.residual_norm, np.linalg.norm(residual, axis=0), atol=1e-6)
+    assert isinstance(result.intercept, np.ndarray if columns else float)
+
+
+def test_centred_samples_depend_on_each_other():
+    X, y = problem((3, 25))
+    w = least_squares(X, y, "svd", fit_intercept=True).coef
+    assert_close(w, np.linalg.pinv(X - X.mean(axis=0)) @ (y - y.mean()), 1e-8)
+    for method in ("normal", "cholesky", "qr"):
+        assert least_squares(X, y, method).rank == 3
+        with pytest.raises(FactorizationError, match="what would work: method='pivoted_qr' or 'svd'"):
+            least_squares(X, y, method, fit_intercept=True)
+
+
+def test_no_digit_is_lost_to_a_large_mean():
+    X, y = problem((500, 4))
+    shifted = least_squares(X + 1e6, y - 1e6, "cholesky", fit_intercept=True)
+    assert_close(shifted.coef, least_squares(X, y, "cholesky", fit_intercept=True).coef, 1e-8)
+
+
 @pytest.mark.parametrize("method", DIRECT)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_the_gradient_vanishes(method, M, n, seed):
@@ -247,6 +280,17 @@ def test_many_blocks_of_rows():
         result = least_squares(X, y, method)
         assert_close(result.coef, w, 1e-10)
         assert result.residual_norm == pytest.approx(np.linalg.norm(X @ w - y), rel=1e-12)
+
+
+@pytest.mark.parametrize("method", DIRECT)
+@pytest.mark.parametrize("noise", [1.0, 1e-4, 1e-9])
+def test_small_residuals_keep_their_digits(method, noise):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 5))
+    y = X @ np.ones(5) + noise * rng.standard_normal(300)
+    result = least_squares(X, y, method)
+    residual = y - X @ result.coef
+    assert result.residual_norm == pytest.approx(np.linalg.norm(residual), rel=1e-5)
 
 
 BAD = {

@@ -1,6 +1,6 @@
 """Linear algebra: factorisations by hand, and least squares on top of them or of LAPACK."""
 
-from tinynn.linalg.accumulators import GramAccumulator, TSQRAccumulator, row_blocks
+from tinynn.linalg.accumulators import GramAccumulator, TSQRAccumulator, column_means, row_blocks
 from tinynn.linalg.cholesky import cholesky
 from tinynn.linalg.errors import (
     ConvergenceError,
@@ -27,6 +27,7 @@ __all__ = [
     "SingularMatrixError",
     "TSQRAccumulator",
     "cholesky",
+    "column_means",
     "least_squares",
     "lu",
     "qr",

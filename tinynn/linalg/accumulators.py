@@ -31,10 +31,21 @@ from tinynn.linalg.result import LeastSquaresResult
 from tinynn.validation import check_array, check_integer, check_number, check_same_length
 
 
-def row_blocks(X: Array, y: Array, rows: int | None = None) -> Iterator[tuple[Array, Array]]:
+def row_blocks(
+    X: Array, y: Array, rows: int | None = None, origin: tuple[Array, Array] | None = None
+) -> Iterator[tuple[Array, Array]]:
     """Blocks (X[i:j], y[i:j]) of `rows` rows, by default about 1 MiB, which stays in a fast cache.
 
     Of memory-mapped files (``numpy.load(path, mmap_mode="r")``) only the present block takes memory.
+
+    Parameters
+    ----------
+    X : array (M, n)
+    y : array (M,) or (M, k)
+    rows : int, optional
+    origin : (array (n,), float or array (k,)), optional
+        Taken off from every row of X and of y. Where it is their means, the blocks are those of centred
+        data, of which there never is a whole copy.
 
     Raises
     ------
@@ -46,11 +57,31 @@ def row_blocks(X: Array, y: Array, rows: int | None = None) -> Iterator[tuple[Ar
         rows = max(8 * X.shape[1], 2**17 // X.shape[1])
     rows = check_integer(rows, "rows", low=1)
     for i in range(0, M, rows):
-        yield X[i : i + rows], y[i : i + rows]
+        block = X[i : i + rows], y[i : i + rows]
+        if origin is not None:
+            with np.errstate(invalid="ignore"):  # inf - inf: whoever adds up the blocks finds the NaN
+                block = block[0] - origin[0], block[1] - origin[1]
+        yield block
         for a in (X, y):
             if isinstance(a, np.memmap) and a.mode in ("r", "r+") and hasattr(mmap, "MADV_DONTNEED"):
                 # Else every page read so far would count as ours until the file is closed.
                 a._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
+def column_means(A: Array, dtype: Any = np.float64) -> Array:
+    """The mean of `A` (M, ...) over its rows; that of equal values is exactly this value.
+
+    A rounded mean would leave a constant column minus its mean as noise, and nothing is what must
+    be left of it.
+    """
+    xp = get_array_module(A)
+    columns = A.reshape(len(A), -1)
+    with np.errstate(all="ignore"):  # NaN and inf are found, and refused, by those who compute with A
+        means = columns.mean(axis=0, dtype=dtype)
+    suspects = xp.flatnonzero(columns[0] == columns[-1])
+    constant = (columns[:, suspects] == columns[0, suspects]).all(axis=0)
+    means[suspects] = xp.where(constant, columns[0, suspects], means[suspects])
+    return means.reshape(A.shape[1:])
 
 
 class _Accumulator(OnBackend):

@@ -120,9 +120,11 @@ def factor_gram(
     xp = get_array_module(G)
     n = len(G)
     suggestion = suggest_alpha(xp.diagonal(G), rcond**2)
-    G = G + alpha * xp.eye(n, dtype=G.dtype)  # S4 (20)
+    G, diagonal = G.copy(), range(n)
+    G[diagonal, diagonal] += alpha  # S4 (20)
     d = power_of_two(xp, xp.sqrt(xp.diagonal(G)))
-    G = G / d / d[:, None]
+    G /= d
+    G /= d[:, None]
     kind = NotPositiveDefiniteError if method == "cholesky" else SingularMatrixError
     what = "X'X is not positive definite" if method == "cholesky" else "X'X is singular"
     try:

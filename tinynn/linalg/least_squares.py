@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.linalg import iterative
-from tinynn.linalg.accumulators import GramAccumulator, TSQRAccumulator, row_blocks
+from tinynn.linalg.accumulators import GramAccumulator, TSQRAccumulator, column_means, row_blocks
 from tinynn.linalg.direct import (
     FACTORIZATIONS,
     GRAM_METHODS,
@@ -29,6 +29,7 @@ _ITERATIVE: dict[str, Callable[..., tuple[Array, int]]] = {
     "newton": iterative.newton,
     "conjugate_gradient": iterative.conjugate_gradient,
 }
+_Means: TypeAlias = tuple[Array, Array] | None  # of X and of y, if there is an intercept
 _Parts: TypeAlias = tuple[Array, Array, int | None, float | None, int | None]  # what LeastSquaresResult needs
 METHODS = (*GRAM_METHODS, *ORTHOGONAL_METHODS, *_ITERATIVE)  # S4 (23)
 
@@ -41,10 +42,13 @@ def least_squares(
     rcond: float | None = None,
     factorization: str = "lapack",
     *,
+    fit_intercept: bool = False,
     dtype: Any = np.float64,
     **options: Any,
 ) -> LeastSquaresResult:
     """The w that minimises |X w - y|^2 + alpha |w|^2; of many such w the shortest.
+
+    With `fit_intercept` it is |X w + b - y|^2 + alpha |w|^2, where b costs nothing.
 
     =================== ============================== ==========================================
     method              operations for X (M, n), M > n digits lost to the condition number kappa
@@ -71,9 +75,9 @@ def least_squares(
     which w is the answer. The iterative methods take X as it is.
 
     `alpha` is scikit-learn's. The slides write 1/(2 M) |X w - y|^2 + lambda/2 |w|^2, which has the same
-    minimum for alpha = lambda M. Every coefficient is penalised: for an intercept see
-    `tinynn.linear_model.Ridge`. It is the same as least squares with n more samples, sqrt(alpha) I
-    under X and zeros under y, and so it makes any problem well-posed.
+    minimum for alpha = lambda M. Every coefficient is penalised, a column of ones included: an
+    intercept is not. The penalty is the same as least squares with n more samples, sqrt(alpha) I under
+    X and zeros under y, and so it makes any problem well-posed.
 
     Parameters
     ----------
@@ -89,6 +93,9 @@ def least_squares(
         max(M, n) eps, and the root of min(M, n) eps for normal and cholesky, which square them.
     factorization : str
         "lapack" (SciPy; for CuPy arrays cuSOLVER), or "tinynn", those by hand in this package.
+    fit_intercept : bool
+        Whether there is a b. The best one is mean(y) - mean(X) w, so w is that of X and y with their
+        means taken off: of both, not only of y (an erratum of the slides).
     dtype : dtype
         Precision of the computation, whatever that of X.
     **options
@@ -97,7 +104,8 @@ def least_squares(
     Returns
     -------
     LeastSquaresResult
-        ``coef`` has the dtype of X.
+        ``coef`` and ``intercept`` have the dtype of X. Rank and condition number are those of X as it
+        is solved for: with an intercept, centred.
 
     Raises
     ------
@@ -129,6 +137,7 @@ def least_squares(
     rcond = check_number(rcond, "rcond", low=0, high=1, closed="left")
     if options and method not in _ITERATIVE:
         raise TypeError(f"method {method!r} takes no {', '.join(options)}: it does not iterate")
+    means = (column_means(X, dtype), column_means(y, dtype)) if fit_intercept else None
     solve: Callable[..., _Parts]
     if method in _ITERATIVE:
         solve = _iterate
@@ -136,77 +145,114 @@ def least_squares(
         solve = _solve_tall if n <= M else _solve_wide
     try:
         w, residual_norm, rank, condition, iterations = solve(
-            X, y, method, alpha, rcond, factorization, dtype, options
+            X, y, means, method, alpha, rcond, factorization, dtype, options
         )
     except FactorizationError as error:
-        advice = _what_would_work(X, y, method, alpha, factorization, dtype)
+        advice = _what_would_work(X, y, means, method, alpha, factorization, dtype)
         raise type(error)(
             f"method {method!r} failed: {error}; what would work: {advice}, or alpha={error.alpha:.2g}",
             error.pivot,
             error.alpha,
         ) from None
-    w = w.astype(X.dtype, copy=False)
+    b, w = _intercept(means, w).astype(X.dtype, copy=False), w.astype(X.dtype, copy=False)
     if y.ndim == 1:
-        w, residual_norm = w[:, 0], float(residual_norm[0])
-    return LeastSquaresResult(w, residual_norm, rank, condition, method, iterations)
+        w, b, residual_norm = w[:, 0], float(b[0]), float(residual_norm[0])
+    return LeastSquaresResult(w, residual_norm, rank, condition, method, iterations, b)
 
 
 def _solve_tall(
-    X: Array, y: Array, method: str, alpha: float, rcond: float, factorization: str, dtype: Any, _: Any
+    X: Array,
+    y: Array,
+    means: _Means,
+    method: str,
+    alpha: float,
+    rcond: float,
+    factorization: str,
+    dtype: Any,
+    _: Any,
 ) -> _Parts:
     kind = GramAccumulator if method in GRAM_METHODS else TSQRAccumulator
     rows = kind(dtype=dtype, factorization=factorization)
-    for block in row_blocks(X, y):
+    for block in row_blocks(X, y, origin=means):
         if not rows.add(*block):
             _check_finite(X, y, dtype)
             raise ValueError(f"X or y is too large: sums of its squares overflow in {dtype}; rescale it")
     w, rank, condition = rows.solve_reduced(method, alpha, rcond)
-    return (
-        w,
-        _residual_norm(X, y, w) if method in GRAM_METHODS else rows.residual_norm(w),
-        rank,
-        condition,
-        None,
-    )
+    residual_norm = rows.residual_norm(w)
+    if method in GRAM_METHODS:
+        # From X'X it comes as a difference: where that leaves less than 8 digits, the data are read again.
+        noise = np.finfo(dtype).eps * X.shape[1] * condition**2 * rows.residual_norm(0 * w) ** 2
+        if (residual_norm**2 < 1e8 * noise).any():
+            residual_norm = _residual_norm(X, y, w, _intercept(means, w))
+    return w, residual_norm, rank, condition, None
 
 
 def _solve_wide(
-    X: Array, y: Array, method: str, alpha: float, rcond: float, factorization: str, dtype: Any, _: Any
+    X: Array,
+    y: Array,
+    means: _Means,
+    method: str,
+    alpha: float,
+    rcond: float,
+    factorization: str,
+    dtype: Any,
+    _: Any,
 ) -> _Parts:
-    X, Y = _check_finite(X, y, dtype)
+    X, Y = _check_finite(X, y, dtype, means)
     w, rank, condition = solve_wide(X, Y, method, alpha, rcond, FACTORIZATIONS[factorization])
     return w, _residual_norm(X, Y, w), rank, condition, None
 
 
 def _iterate(
-    X: Array, y: Array, method: str, alpha: float, rcond: float, factorization: str, dtype: Any, options: Any
+    X: Array,
+    y: Array,
+    means: _Means,
+    method: str,
+    alpha: float,
+    rcond: float,
+    factorization: str,
+    dtype: Any,
+    options: Any,
 ) -> _Parts:
-    X, Y = _check_finite(X, y, dtype)
+    X, Y = _check_finite(X, y, dtype, means)
     if method == "newton":
         options = {"factorization": factorization, **options}
     w, iterations = _ITERATIVE[method](X, Y, alpha, **options)
     return w, _residual_norm(X, Y, w), None, None, iterations
 
 
-def _check_finite(X: Array, y: Array, dtype: Any) -> tuple[Array, Array]:
+def _check_finite(X: Array, y: Array, dtype: Any, means: _Means = None) -> tuple[Array, Array]:
     """Both in the precision of the computation, y as a matrix; ValueError if a number is not finite."""
     X, y = check_array(X, "X", dtype=dtype), check_array(y, "y", dtype=dtype)
+    if means is not None:
+        X, y = X - means[0], y - means[1]
     return X, y[:, None] if y.ndim == 1 else y
 
 
-def _residual_norm(X: Array, y: Array, w: Array) -> Array:
-    """|X w - y| for each column, from the data themselves."""
+def _intercept(means: _Means, w: Array) -> Array:
+    """The b that belongs to each column of w."""
+    return 0 * w[0] if means is None else means[1] - means[0] @ w
+
+
+def _residual_norm(X: Array, y: Array, w: Array, b: Array = 0.0) -> Array:
+    """|X w + b - y| for each column, from the data themselves."""
     xp = get_array_module(X)
     residual = X @ w
+    residual += b
     residual -= y[:, None] if y.ndim == 1 else y
     return xp.linalg.norm(residual, axis=0)
 
 
-def _what_would_work(X: Array, y: Array, method: str, alpha: float, factorization: str, dtype: Any) -> str:
+def _what_would_work(
+    X: Array, y: Array, means: _Means, method: str, alpha: float, factorization: str, dtype: Any
+) -> str:
     """The method to take instead of one that cannot."""
     if method != "qr":
+        fit_intercept = means is not None
         try:
-            least_squares(X, y, "qr", alpha, factorization=factorization, dtype=dtype)
+            least_squares(
+                X, y, "qr", alpha, factorization=factorization, fit_intercept=fit_intercept, dtype=dtype
+            )
         except FactorizationError:
             pass
         else:

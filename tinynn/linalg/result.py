@@ -15,7 +15,7 @@ class LeastSquaresResult:
     ----------
     coef : array (n,), or (n, k) for k right-hand sides
     residual_norm : float, or array (k,)
-        |X w - y|, without the ridge term.
+        |X w + b - y|, without the ridge term.
     rank : int or None
         Numerical rank of X; with alpha > 0, of the problem with the ridge term, which is full. None
         from iterative methods, which do not learn it.
@@ -27,6 +27,8 @@ class LeastSquaresResult:
     method : str
     iterations : int or None
         None for direct methods.
+    intercept : float, or array (k,)
+        b; 0 unless ``fit_intercept`` asked for it.
     """
 
     coef: Array
@@ -35,3 +37,4 @@ class LeastSquaresResult:
     condition_number: float | None
     method: str
     iterations: int | None = None
+    intercept: float | Array = 0.0

@@ -6,6 +6,7 @@ from types import ModuleType
 
 from tinynn.backend import Array
 from tinynn.estimator import Classifier, Regressor, check_features
+from tinynn.linalg import column_means
 
 
 class LinearRegressor(Regressor):
@@ -66,6 +67,5 @@ def center(xp: ModuleType, A: Array, fit_intercept: bool) -> tuple[Array, Array]
     """
     if not fit_intercept:
         return A, xp.zeros_like(A[0])
-    # The mean of equal values is rounded; what is left of a constant column must be exactly nothing.
-    mean = xp.where(A.max(axis=0) == A.min(axis=0), A[0], A.mean(axis=0))
+    mean = column_means(A)
     return A - mean, mean

@@ -6,7 +6,7 @@ from typing import Self
 
 from tinynn.backend import Array
 from tinynn.linalg import least_squares
-from tinynn.linear_model.base import LinearRegressor, center
+from tinynn.linear_model.base import LinearRegressor
 from tinynn.validation import check_number
 
 
@@ -18,12 +18,11 @@ class _LeastSquaresRegressor(LinearRegressor):
     fit_intercept: bool
 
     def _fit(self, X: Array, y: Array, alpha: float) -> Self:
-        xp, X, y = self._check_fit(X, y)
-        X, X_mean = center(xp, X, self.fit_intercept)
-        y, y_mean = center(xp, y, self.fit_intercept)
-        solution = least_squares(X, y, method=self.method, alpha=alpha)
-        self.coef_ = solution.coef.T
-        self.intercept_ = y_mean - X_mean @ solution.coef
+        _, X, y = self._check_fit(X, y)
+        solution = least_squares(
+            X, y, method=self.method, alpha=alpha, fit_intercept=bool(self.fit_intercept)
+        )
+        self.coef_, self.intercept_ = solution.coef.T, solution.intercept
         self.rank_, self.n_iter_ = solution.rank, solution.iterations
         self.n_features_in_ = X.shape[1]
         return self
