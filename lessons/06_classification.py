@@ -178,7 +178,7 @@ for ax, points, labels in zip(axes, (X, X_far), (y, y_far), strict=True):
         ax.plot(*points[labels == k].T, marker, markersize=3, alpha=0.6, label=f"class {k}")
     ax.set(xlabel="x₁", ylabel="x₂")
 axes[0].set_ylim(-4.5, 4)
-axes[1].set_ylim(-5, 7)
+axes[1].set_ylim(-7, 7)
 boundary_line(axes[0], w, b, "k", "p = 1/2")
 boundary_line(axes[0], w, b, "k:", "p = 0.1 and 0.9", level=-np.log(9))
 boundary_line(axes[0], w, b, "k:", None, level=np.log(9))
