@@ -122,7 +122,8 @@ grid = on_grid(np.linspace(-0.5, 1.5, 121), np.linspace(0, 1, 121), grid_likelih
 axes[1].contourf(*grid, levels=[-8, -4.5, -2, -0.5, 0], cmap="Blues", alpha=0.8)
 axes[1].plot(*least, "C3x", markersize=9, markeredgewidth=2, label="least squares")
 axes[1].plot(*truth, "k+", markersize=9, label="truth")
-axes[1].set(xlabel="intercept w₀", ylabel="slope w₁", title="ln p, from the top down: -0.5, -2, -4.5, -8")
+axes[1].set(xlabel="intercept w₀", ylabel="slope w₁", xticks=(-0.5, 0, 0.5, 1, 1.5))
+axes[1].set_title("ln p, from the top down: -0.5, -2, -4.5, -8")
 slopes = np.linspace(0, 1, 201)
 for sigma in likeliest:
     profile = grid_likelihood(X, y, sigma)(np.column_stack([np.full(201, least[0]), slopes]))
@@ -244,16 +245,13 @@ print(f"largest density if σ = 0.05: {largest_density:.2f}")
 
 # %%
 Y = X @ truth + NOISE * rng.standard_normal((REPEATS, M_SAMPLES))  # one data set a row
-W = Y @ fit(
-    LinearRegression(fit_intercept=False), X, np.eye(M_SAMPLES)
-)  # w is linear in y: fit the rows of I
+per_label = fit(LinearRegression(fit_intercept=False), X, np.eye(M_SAMPLES))  # w is linear in y
+W = Y @ per_label
 squares = ((Y - W @ X.T) ** 2).sum(axis=1)
-variance_ratio = {
-    "M": squares.mean() / M_SAMPLES / NOISE**2,
-    "M - n": squares.mean() / (M_SAMPLES - 2) / NOISE**2,
-}
-for name, ratio in variance_ratio.items():
-    print(f"|Xw - y|² / ({name}) is on average {ratio:.3f} σ²")
+counts = {"M": M_SAMPLES, "M - n": M_SAMPLES - 2}
+variance_ratio = {name: squares.mean() / count / NOISE**2 for name, count in counts.items()}
+for name, value in variance_ratio.items():
+    print(f"|Xw - y|² / ({name}) is on average {value:.3f} σ²")
 example_logs = [log_likelihood(example, example_X, np.array([1.0, 2.0]), s) for s in (1, 1e-2, 1e-4, 1e-6)]
 print("two points, ln p at σ = 1, 1e-2, 1e-4, 1e-6:", np.round(example_logs, 1), "<- no maximum")
 
@@ -324,7 +322,7 @@ for name, loss in losses.items():
 # %%
 X_few, y_few = X[:3], y[:3]  # those with the smallest x
 n_few = len(y_few)
-ratio = NOISE**2 / PRIOR**2
+lam = NOISE**2 / PRIOR**2  # λ
 
 
 def log_prior(w, tau=PRIOR):
@@ -337,25 +335,22 @@ def ridge(X, y, alpha):
 
 few_mle = argmax(lambda w: log_likelihood(w, X_few, y_few))
 few_map = argmax(lambda w: log_likelihood(w, X_few, y_few) + log_prior(w))
-few_least, few_ridge = fit(LinearRegression(fit_intercept=False), X_few, y_few), ridge(X_few, y_few, ratio)
+few_least, few_ridge = fit(LinearRegression(fit_intercept=False), X_few, y_few), ridge(X_few, y_few, lam)
 print("likeliest      ", few_mle, "  least squares", few_least)
-print("most probable  ", few_map, f"  ridge, λ = {ratio:.2f}", few_ridge)
+print("most probable  ", few_map, f"  ridge, λ = {lam:.2f}", few_ridge)
 
 w0, w1 = np.linspace(-3, 3, 151), np.linspace(-3, 4, 151)
-parts = {
-    "prior": log_prior,
-    "likelihood": grid_likelihood(X_few, y_few),
-}
+parts = {"prior": log_prior, "likelihood": grid_likelihood(X_few, y_few)}
 parts["posterior"] = lambda W: parts["prior"](W) + parts["likelihood"](W)
 fig, axes = plt.subplots(1, 3, figsize=(13, 4), sharex=True, sharey=True, layout="constrained", num="prior")
 for ax, (name, log_density) in zip(axes, parts.items(), strict=True):
     ax.contourf(*on_grid(w0, w1, log_density), levels=[-8, -4.5, -2, -0.5, 0], cmap="Blues", alpha=0.8)
     ax.plot(0, 0, "ks", markersize=5, label="mean of the prior")
     ax.plot(*few_least, "C3x", markersize=9, markeredgewidth=2, label="least squares")
-    ax.plot(*few_ridge, "C1o", markersize=6, label=f"ridge, λ = σ²/τ² = {ratio:.2f}")
+    ax.plot(*few_ridge, "C1o", markersize=6, label=f"ridge, λ = σ²/τ² = {lam:.2f}")
     ax.set(xlabel="intercept w₀", title=name)
 axes[0].set(ylabel="slope w₁")
-axes[0].legend(fontsize=8, loc="upper right")
+axes[2].legend(fontsize=8, loc="upper right")
 fig.suptitle(f"Prior × likelihood → posterior, {n_few} samples: its top is ridge (steps of ln p as above)")
 plt.show()
 
@@ -369,10 +364,12 @@ shift = float(np.linalg.norm(few_map - few_mle))
 print(f"from the likeliest w to the most probable one: |Δw| = {shift:.2f}, ln likelihood falls by {fall:.2f}")
 
 # %% [markdown]
-# **Which λ?** The notes' question has a prior with identity covariance, says that it is
-# proportional to exp(-|w|²), and arrives at the loss |Xw - y|² + |w|², so at λ = 1. *Predict* λ
-# for four pairs (σ, τ) and for a prior exp(-|w|²). We can measure it, since at the maximum X'(y -
-# Xw) = λ w.
+# **Which λ?** An exam in the notes has a prior with identity covariance, and says that it is
+# proportional to exp(-|w|²). The loss that goes with it there is |Xw - y|² + |w|², with λ = 1.
+# *Predict* λ for four pairs (σ, τ), and for a prior exp(-|w|²). We can measure it, since at the
+# maximum the derivative vanishes:
+#
+#     X'(y - Xw) = λ w
 
 
 # %%
@@ -391,14 +388,14 @@ for sigma in (0.5, 1.0):
     printed[sigma] = measured_lambda(argmax(lambda w, s=sigma: log_likelihood(w, X_few, y_few, s) - w @ w))
     print(f"σ = {sigma}, prior exp(-|w|²): λ = {printed[sigma]:.5f}")
 W = rng.standard_normal((100, 2))
-offset = -(W**2).sum(axis=1) - to_numpy(log_prior(asarray(W, BACKEND), np.sqrt(0.5)))
+offset = -(W**2).sum(axis=1) - to_numpy(log_prior(W, np.sqrt(0.5)))
 prior_spread = float(np.ptp(offset))
 print(f"exp(-|w|²) and the density of N(0, I/2): their ratio is constant to {prior_spread:.0e}")
 
 # %% [markdown]
 # N(0, I) is exp(-|w|²/2), and gives λ = σ²; the 1 of the notes' loss needs σ = 1 on top. With
-# exp(-|w|²), which is N(0, I/2), it would be 2σ². The notes' own two answers, exp(-|w|²) and λ =
-# 1, do not go together for σ = 1.
+# exp(-|w|²), which is N(0, I/2), it would be 2σ². At σ = 1 that is 2, so the notes' prior does not
+# even belong to the notes' loss.
 #
 # **How to solve it.** They write the system as (XX' + I) w = X'y. *Predict:* what are the shapes?
 # Then solve the right system three ways: Cholesky (one forward, one backward substitution), the
@@ -410,12 +407,12 @@ try:
 except ValueError as error:
     shape_error = f"XX' is {n_few} x {n_few}, X'y has 2 entries"
     print(f"{shape_error}: {type(error).__name__}")
-L = cholesky(X_few.T @ X_few + ratio * np.eye(2))
+L = cholesky(X_few.T @ X_few + lam * np.eye(2))
 U, s, Vt = svd(X_few)
 three_ways = {
     "Cholesky of X'X + λI": solve_upper(L.T, solve_lower(L, X_few.T @ y_few)),
-    "V s/(s² + λ) U'y": Vt.T @ (s / (s**2 + ratio) * (U.T @ y_few)),
-    "X'(XX' + λI)⁻¹ y": X_few.T @ np.linalg.solve(X_few @ X_few.T + ratio * np.eye(n_few), y_few),
+    "V s/(s² + λ) U'y": Vt.T @ (s / (s**2 + lam) * (U.T @ y_few)),
+    "X'(XX' + λI)⁻¹ y": X_few.T @ np.linalg.solve(X_few @ X_few.T + lam * np.eye(n_few), y_few),
 }
 for name, w in three_ways.items():
     print(f"{name:<22}", w)
@@ -424,22 +421,22 @@ X_square, y_square = X[[0, -1]], y[[0, -1]]
 w = np.linalg.solve(X_square @ X_square.T + np.eye(2), X_square.T @ y_square)
 wrong_gap = float(np.linalg.norm(w - ridge(X_square, y_square, 1.0)))
 print(f"two samples, where the shapes fit: XX' leads {wrong_gap:.2f} away from the minimum")
-print(f"s² = {s**2} shrink by s²/(s² + λ) = {s**2 / (s**2 + ratio)}")
+print(f"s² = {s**2} shrink by s²/(s² + λ) = {s**2 / (s**2 + lam)}")
 
 # %% [markdown]
 # The singular values are no harder, and they show what ridge does: a direction of w that the data
 # determine well (large s) stays, one they hardly see shrinks towards the prior. The third form
 # solves for one number a *sample*; lesson 12 builds on it.
 #
-# **The penalty in practice.** Three remarks in the notes' review are about computing |Xw - y|² +
-# |w|² in a program. *Predict* what happens if the first term is a mean instead of a sum. And: how
-# does one get the weights out of a linear model that only predicts? The notes feed it a vector of
-# ones.
+# **The penalty in practice.** Three remarks in the notes are about the penalty in a program: do not
+# forget it, add |w|² to the mean squared error, and find w by feeding the model a vector of ones.
+# *Predict:* what is λ if the first term is a mean and not a sum? What does a linear model answer
+# to a vector of ones?
 
 # %%
 mean_lambda = measured_lambda(argmax(lambda w: -np.mean((X @ w - y) ** 2) - w @ w), X, y)
 print(f"mean of squares + |w|²: λ = {mean_lambda:.3f}, M = {M_SAMPLES}")
-model = Ridge(ratio, fit_intercept=False).fit(asarray(X_few, BACKEND), asarray(y_few, BACKEND))
+model = Ridge(lam, fit_intercept=False).fit(asarray(X_few, BACKEND), asarray(y_few, BACKEND))
 answer_ones = to_numpy(model.predict(asarray(np.ones((1, 2)), BACKEND)))
 answer_eye = to_numpy(model.predict(asarray(np.eye(2), BACKEND)))
 print(f"weights {few_ridge}, |w|² = {few_ridge @ few_ridge:.4f}")
@@ -452,7 +449,7 @@ print("\n                |Xw - y|²  + λ|w|²   mean square on 2000 new samples
 table = {}
 for name, w in (("least squares", few_least), ("ridge", few_ridge)):
     fit_term = float(np.sum((X_few @ w - y_few) ** 2))
-    table[name] = fit_term, fit_term + ratio * float(w @ w), float(np.mean((X_many @ w - y_many) ** 2))
+    table[name] = fit_term, fit_term + lam * float(w @ w), float(np.mean((X_many @ w - y_many) ** 2))
     print(f"{name:<16}{table[name][0]:8.4f}{table[name][1]:10.4f}{table[name][2]:12.4f}")
 
 # %% [markdown]
@@ -487,9 +484,8 @@ inside = {r: float(np.mean(radius < r)) for r in (1, 2, 3)}
 for r, fraction in inside.items():
     print(f"within |z| = {r}: {fraction:.4f}, 1 - exp(-{r}²/2) = {1 - np.exp(-(r**2) / 2):.4f}")
 at = mu + np.array([0.3, -0.2])
-formula = np.exp(-(at - mu) @ np.linalg.inv(Sigma) @ (at - mu) / 2) / np.sqrt(
-    (2 * np.pi) ** 2 * np.linalg.det(Sigma)
-)
+exponent = -(at - mu) @ np.linalg.inv(Sigma) @ (at - mu) / 2
+formula = np.exp(exponent) / np.sqrt((2 * np.pi) ** 2 * np.linalg.det(Sigma))
 density_gap = abs(normal(mu, Sigma).pdf(asarray(at, BACKEND)) / formula - 1)
 sample_gap = float(abs(np.cov(draws.T) - Sigma).max())
 print(f"density by the formula {formula:.6f}, the library's differs by {density_gap:.0e}")
@@ -503,18 +499,16 @@ for r, color in ((1, "C0"), (2, "C1"), (3, "C3")):
     axes[0].plot(*(r * circle).T, color, label=f"|z| = {r}: {inside[r]:.1%} inside")
     axes[1].plot(*(mu + r * circle @ L.T).T, color, label=f"μ + L z, |z| = {r}")
 axes[0].set(xlabel="z₁", ylabel="z₂", aspect="equal", title="z ~ N(0, I)")
-axes[1].set(
-    xlabel="x₁", ylabel="x₂", aspect="equal", xlim=(-3.5, 5.5), ylim=(-0.5, 5), title="x = μ + L z ~ N(μ, Σ)"
-)
+axes[1].set(xlabel="x₁", ylabel="x₂", aspect="equal", title="x = μ + L z ~ N(μ, Σ)")
+axes[0].set(xlim=(-5, 5), ylim=(-4, 5.5))
+axes[1].set(xlim=(-3.5, 5.5), ylim=(-1.5, 6.5))
 for ax in axes:
     ax.legend(fontsize=8, loc="upper left")
-axes[0].set(xlim=(-5, 5), ylim=(-4, 5.5))
 fig.suptitle("L turns circles into the ellipses of equal density")
 plt.show()
 
 # %% [markdown]
-# Only 39 % within one "standard deviation": the more dimensions, the emptier the middle (lesson
-# 5).
+# Only 39 % within |z| = 1: the more dimensions, the emptier the middle (lesson 5).
 #
 # **How many numbers is that?** The notes count k means and k² covariances, and mention symmetry.
 # So k (k + 1)/2 of them are free, and even these not entirely: for a density Σ has to be positive
@@ -538,11 +532,14 @@ print("dimension: free entries of Σ", free)
 # The first is no covariance of anything; the second lies on a line, has no area, and so no
 # density.
 #
-# A chemist meets that second case in every molecule. Near a minimum the energy is a parabola, U =
-# ½ ΔR' H ΔR, and Boltzmann's exp(-U/kT) is a multivariate normal with **Σ = kT H⁻¹**. Take butane,
-# C4H10: the notes count "14 molecules" in it and a surface over R^42. *Predict:* how many of 42
-# directions does H really hold? We tie all pairs of atoms by springs of strength 1. Where the
-# atoms are does not matter.
+# A chemist meets that second case in every molecule. Near a minimum the energy is a parabola in the
+# displacements, and Boltzmann's exp(-U/kT) is a multivariate normal:
+#
+#     U = ½ ΔR' H ΔR,      ΔR ~ N(0, kT H⁻¹)
+#
+# Take butane, C4H10: the notes count "14 molecules" in it and a surface over R^42. *Predict:* how
+# many of the 42 directions does H really hold? We tie all pairs of atoms by springs of strength 1.
+# Where the atoms are does not matter.
 
 # %%
 n_atoms = 4 + 10
@@ -550,17 +547,17 @@ R = rng.standard_normal((n_atoms, 3))
 J = to_numpy(pair_distances_gradient(asarray(R, BACKEND))).reshape(-1, 3 * n_atoms)
 stiffness = np.linalg.eigvalsh(J.T @ J)  # H of U = ½ Σ (r_ij - r_ij⁰)² at its minimum
 internal = int((stiffness > 1e-9 * stiffness[-1]).sum())
-print(
-    f"{n_atoms} atoms, {3 * n_atoms} coordinates, {internal} stiff directions, {3 * n_atoms - internal} free"
-)
+print(f"{n_atoms} atoms, {3 * n_atoms} coordinates, {internal} directions are stiff")
 butane = normal(np.zeros(internal), np.diag(1 / stiffness[-internal:]))
 shaken = to_numpy(butane.sample(2000, rng=0))
 energy = float(np.mean(shaken**2 @ stiffness[-internal:])) / 2
 energy_error = np.sqrt(internal / 2 / 2000)
 print(f"mean of U over 2000 samples of the stiff ones: {energy:.2f} kT, ± {energy_error:.2f}")
+
 # %% [markdown]
-# 14 *atoms*, 42 coordinates, and 6 of these only move or turn the molecule as a whole: nothing
-# holds them, and a density exists in the 36 others alone. There equipartition gives kT/2 for each.
+# 14 *atoms*, 42 coordinates, and 6 directions that only move or turn the molecule as a whole:
+# nothing holds them, H⁻¹ does not exist, and only the 36 others have a density. Each of these has
+# kT/2 on average, as equipartition says.
 #
 # ## 6. What do we learn about one part from another?
 #
@@ -588,9 +585,8 @@ for name, (mean, deviation, sampled) in moments.items():
     print(f"{name:<18} formula {mean:.3f} ± {deviation:.3f}, ", end="")
     print(f"{len(sampled)} samples {sampled.mean():.3f} ± {sampled.std():.3f}")
 further = joint.conditional([1], [3.0])
-print(
-    f"x₁ given x₂ = 3.0  formula {float(further.mean[0]):.3f} ± {float(further.covariance[0, 0]) ** 0.5:.3f}"
-)
+further_deviation = float(further.covariance[0, 0]) ** 0.5
+print(f"x₁ given x₂ = 3.0  formula {float(further.mean[0]):.3f} ± {further_deviation:.3f}")
 
 fig, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained", num="parts")
 axes[0].plot(*draws[:5000].T, ".", markersize=2, color="0.6", label="5000 samples")
@@ -611,8 +607,9 @@ fig.suptitle("The marginal is a projection, the conditional a slice")
 plt.show()
 
 # %% [markdown]
-# x₁ moves by the correlation times its deviation, 0.8, and its deviation shrinks to √(1 - 0.8²) =
-# 0.6. The *value* of x₂ moves the mean only; how much we learn is settled by what we look at.
+# x₁ moves by the correlation times its deviation, so by 0.8, and its deviation shrinks by the
+# factor √(1 - 0.8²), so to 0.6. The *value* of x₂ moves the mean only; how much we learn is
+# settled by what we look at.
 #
 # ## 7. How sure is the fit?
 #
@@ -624,15 +621,14 @@ plt.show()
 # %%
 def posterior(X, y, tau=PRIOR):
     M, n = X.shape
-    joint = np.block(
-        [[tau**2 * np.eye(n), tau**2 * X.T], [tau**2 * X, tau**2 * X @ X.T + NOISE**2 * np.eye(M)]]
-    )
+    wy, yy = tau**2 * X.T, tau**2 * X @ X.T + NOISE**2 * np.eye(M)
+    joint = np.block([[tau**2 * np.eye(n), wy], [wy.T, yy]])
     return normal(np.zeros(n + M), joint).conditional(range(n, n + M), asarray(y, BACKEND))
 
 
 few, all_data = posterior(X_few, y_few), posterior(X, y)
 mean_gap = float(abs(to_numpy(few.mean) - few_ridge).max())
-formula = NOISE**2 * np.linalg.inv(X_few.T @ X_few + ratio * np.eye(2))
+formula = NOISE**2 * np.linalg.inv(X_few.T @ X_few + lam * np.eye(2))
 covariance_gap = float(abs(to_numpy(few.covariance) - formula).max())
 print(f"mean - ridge: {mean_gap:.0e};  covariance - σ²(X'X + λI)⁻¹: {covariance_gap:.0e}")
 
@@ -642,25 +638,19 @@ fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharex=True, sharey=True, layo
 for ax, p, xs, ys in ((axes[0], few, X_few[:, 1], y_few), (axes[1], all_data, x, y)):
     center = G @ to_numpy(p.mean)
     variance = np.einsum("ij,jk,ik->i", G, to_numpy(p.covariance), G)  # of w · x, at each x
-    for extra, color, name in ((NOISE**2, "0.88", "a new sample"), (0, "C0", "the line")):
+    for extra, color, name in ((NOISE**2, "0.88", "a new sample"), (0, "lightsteelblue", "the line")):
         width = 2 * np.sqrt(variance + extra)
-        alpha = 1 if extra else 0.4
-        ax.fill_between(
-            grid_x, center - width, center + width, color=color, alpha=alpha, label=f"{name}, ± 2 deviations"
-        )
+        label = f"{name}, ± 2 deviations"
+        ax.fill_between(grid_x, center - width, center + width, color=color, label=label)
     for w in to_numpy(p.sample(12, rng=1)):
         ax.plot(grid_x, G @ w, "C0", linewidth=0.5)
     ax.plot(grid_x, center, "C1", label="mean: ridge")
     ax.plot(grid_x, G @ truth, "k--", linewidth=1, label="truth")
     ax.plot(xs, ys, "ko", markersize=4, label=f"{len(ys)} samples")
-    ax.set(
-        xlabel="x",
-        ylabel="y",
-        ylim=(-3, 6),
-        title=f"{len(ys)} samples, and 12 lines drawn from the posterior",
-    )
-axes[0].legend(fontsize=8, loc="lower right")
-fig.suptitle("Where there are no data the lines disagree; more data leave the noise alone")
+    ax.set(xlabel="x", ylabel="y", ylim=(-4, 8))
+    ax.set_title(f"{len(ys)} samples, and 12 lines drawn from the posterior")
+axes[0].legend(fontsize=8, loc="upper left")
+fig.suptitle("Where there are no data the lines disagree; more data leave only the noise")
 plt.show()
 
 # %% [markdown]
@@ -679,11 +669,8 @@ for tau in (0.1 * PRIOR, PRIOR, 10 * PRIOR):
     held = abs((W - W_true) @ g) < 1.96 * deviation
     coverage[tau] = float(held.mean())
     error = np.mean(((W - W_true) @ g) ** 2) ** 0.5
-    print(
-        f"prior τ = {tau:4}: interval ± {1.96 * deviation:.2f} holds the truth in {coverage[tau]:.1%},",
-        end="",
-    )
-    print(f" error {error:.2f}")
+    print(f"prior τ = {tau:4}: interval ± {1.96 * deviation:.2f}, ", end="")
+    print(f"holds the truth in {coverage[tau]:.1%}, error {error:.2f}")
 
 # %% [markdown]
 # With the right prior it is the 95 % it claims to be. One that is too wide makes the error larger,
@@ -702,9 +689,8 @@ results.add("maximum a posteriori - ridge", abs(few_map - few_ridge).max(), at_m
 results.add("λ measured / (σ²/τ²) - 1", lambda_gap, at_most=1e-4, note="largest of four pairs (σ, τ)")
 results.add("ridge with a normal prior is", "MAP", seed="MLE", corrected=True,
             note=f"|Δw| {shift:.2f}, ln likelihood falls by {fall:.2f}")  # fmt: skip
-results.add(
-    "prior N(0, I), σ = 0.5: λ", lambdas[0.5, 1.0], seed=1, corrected=True, note="λ = σ²; 1 needs σ = 1"
-)
+results.add("prior N(0, I), σ = 0.5: λ", lambdas[0.5, 1.0], seed=1, corrected=True,
+            note="λ = σ²; 1 needs σ = 1")  # fmt: skip
 results.add("density of N(0, I) is proportional to", "exp(-|w|²/2)", seed="exp(-|w|²)", corrected=True,
             note=f"that is N(0, I/2): λ = {printed[1.0]:.2f} at σ = 1")  # fmt: skip
 results.add("system of ridge", "(X'X + I) w = X'y", seed="(XX' + I) w = X'y", corrected=True,
@@ -718,17 +704,12 @@ results.add("argmin f", lemma["argmax(-f)"], seed="-argmin(-f)", corrected=True,
             note=f"argmax(-f); -argmin(-f) = {lemma['-argmin(-f)']:.0f}")  # fmt: skip
 results.add("argmin ln f for f = (x - 1)² - 0.5", log_argmin[-0.5], seed="argmin f", corrected=True,
             note=f"argmin f = 1; f > 0 is needed, with + 1: {log_argmin[1]:.0f}")  # fmt: skip
-results.add(
-    "ln p by one sample, without the Σ: rank",
-    rank_one,
-    seed="the argmax",
-    corrected=True,
-    note="needs rank 2",
-)
+results.add("ln p by one sample, without the Σ: rank", rank_one, seed="the argmax", corrected=True,
+            note="needs rank 2")  # fmt: skip
 results.add("extremum: largest curvature of ln p", curvatures[-1], seed="degree 2", corrected=True,
             note="w₀ w₁ has degree 2 and none")  # fmt: skip
 results.add("labels 2, 8: error with the 1 at the end", order_error[8.0], seed="w₀ + Σ w_i x_i",
-            corrected=True, note=f"the 1 goes to the front; example 9.2 hides it: {order_error[2.0]:.0e}")  # fmt: skip
+            corrected=True, note=f"1 goes to the front; hidden by 9.2: {order_error[2.0]:.0e}")  # fmt: skip
 results.add("|Xw - y|²/M over σ²", variance_ratio["M"], note=f"(M - n)/M = {1 - 2 / M_SAMPLES:.2f}")
 results.add("least squares, noisy labels: ERM - MLE", mle_gap, seed="ERM makes little sense", corrected=True,
             note="the same w")  # fmt: skip
@@ -737,9 +718,8 @@ results.add("counting loss: ∫ exp(-loss) to ±1000 / ±100", areas["1 if |r| >
             note="must converge")  # fmt: skip
 for name, winner in (("normal", "mean"), ("Laplace", "median")):
     of_mean, of_median = scatter[name]
-    results.add(
-        f"{name} noise: scatter of median / mean", of_median / of_mean, note=f"the {winner} is better"
-    )
+    results.add(f"{name} noise: scatter of median / mean", of_median / of_mean,
+                note=f"the {winner} is better")  # fmt: skip
 results.add("density - formula, relative", density_gap, at_most=1e-12)
 results.add("covariance of the samples μ + L z - Σ", sample_gap, at_most=0.03, note=f"{DRAWS} samples")
 results.add("fraction within |z| = 1, k = 2", inside[1], note=f"1 - exp(-1/2) = {1 - np.exp(-0.5):.4f}")
@@ -748,16 +728,12 @@ results.add("Σ without a density that are refused", len(refused), seed="no cond
             note="positive definite is needed")  # fmt: skip
 results.add("C4H10: atoms", n_atoms, seed="14 molecules", corrected=True, note="4 C, 10 H")
 results.add("C4H10: coordinates", 3 * n_atoms, seed=42, tolerance=0)
-results.add(
-    "C4H10: internal coordinates", internal, seed=36, tolerance=0, note="rank of H; the course's number"
-)
-results.add(
-    "C4H10: mean of U in kT", energy, seed=internal / 2, standard_error=energy_error, note="equipartition"
-)
+results.add("C4H10: internal coordinates", internal, note="the rank of H, 3 · 14 - 6")
+results.add("C4H10: mean of U in kT", energy, at_least=18 - 3 * energy_error, at_most=18 + 3 * energy_error,
+            note="equipartition: 36/2")  # fmt: skip
 for name, deviation in deviations.items():
-    results.add(
-        f"mean of {name}, in standard errors", deviation, at_most=3, note="samples against the formula"
-    )
+    results.add(f"mean of {name}, in standard errors", deviation, at_most=3,
+                note="samples against the formula")  # fmt: skip
 results.add("x₁ given x₂: deviation over that of x₁", moments["x₁ given x₂ = 2.5"][1] / moments["x₁"][1],
             note="√(1 - 0.8²)")  # fmt: skip
 results.add("w given y - ridge", mean_gap, at_most=1e-10, note=f"covariance: {covariance_gap:.0e}")
