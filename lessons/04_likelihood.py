@@ -596,9 +596,9 @@ line = np.linspace(-3, 5, 300)
 pictures = (("x₁", marginal, "C0"), ("x₁ given x₂ = 2.5", conditional, "C3"))
 for ax, (name, part, color) in zip(axes[1:], pictures, strict=True):
     sampled = moments[name][2]
-    ax.hist(sampled, bins=40, density=True, color=color, alpha=0.4, label=f"{len(sampled)} samples")
+    ax.hist(sampled, bins=30, density=True, color=color, alpha=0.4, label=f"{len(sampled)} samples")
     ax.plot(line, to_numpy(part.pdf(asarray(line[:, None], BACKEND))), color=color, label="formula")
-    ax.set(xlabel="x₁", ylabel="density", xlim=(-3, 5), ylim=(0, 0.85))
+    ax.set(xlabel="x₁", ylabel="density", xlim=(-3, 5), ylim=(0, 1))
 axes[1].set_title("x₁ alone: all samples, x₂ forgotten")
 axes[2].set_title("x₁ given x₂: the samples of the slice")
 for ax in axes:
