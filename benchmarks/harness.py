@@ -22,7 +22,7 @@ import numpy as np
 from tinynn.backend import get_backend
 
 OURS = "tinynn"
-LIMIT = "matrix products"  # no contestant: a bound on what any of them could reach
+PRODUCTS, BYTES = LIMITS = ("matrix products", "reading")  # no contestants: bounds on what they could reach
 ROUNDS = 9
 
 Contestant = Callable[[], Sequence[float]]  # does the work once, returns its losses
@@ -44,6 +44,8 @@ class Workload:
         Each returns a function that does the work once.
     targets : {peer: ratio}
         tinynn's time over the peer's that we want to stay below.
+    on_request : bool
+        Whether it runs only if it is named, because it needs much time or room.
     """
 
     what: str
@@ -52,6 +54,7 @@ class Workload:
     units: int
     contestants: Mapping[str, Callable[[Any, str], Contestant]]
     targets: Mapping[str, float]
+    on_request: bool = False
 
 
 def measure(
@@ -67,7 +70,7 @@ def measure(
     runs: dict[str, Contestant] = {}
     missing = {}
     for name, build in workload.contestants.items():
-        if name in (OURS, LIMIT, *peers):
+        if name in (OURS, *LIMITS, *peers):
             try:
                 runs[name] = build(workload.problem, backend)
             except ImportError as error:
@@ -121,7 +124,7 @@ def machine(contestants: Collection[str], backend: str) -> dict[str, Any]:
     versions = {"python": platform.python_version(), backend: get_backend(backend).__version__}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions | {name: version(name) for name in contestants if name != LIMIT},
+        "versions": versions | {name: version(name) for name in contestants if name not in LIMITS},
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads(),
