@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -129,11 +131,12 @@ class Stream:
         return [slice(i, i + rows) for i in range(0, self.samples, rows)]
 
     @functools.cached_property
-    def folder(self) -> tempfile.TemporaryDirectory:
+    def folder(self) -> str:
         """Where X.npy and y.npy are, as long as this object lives."""
-        folder = tempfile.TemporaryDirectory(prefix="tinynn-")
-        X = np.lib.format.open_memmap(f"{folder.name}/X.npy", "w+", float, (self.samples, self.features))
-        y = np.lib.format.open_memmap(f"{folder.name}/y.npy", "w+", float, (self.samples,))
+        folder = tempfile.mkdtemp(prefix="tinynn-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        X = np.lib.format.open_memmap(f"{folder}/X.npy", "w+", float, (self.samples, self.features))
+        y = np.lib.format.open_memmap(f"{folder}/y.npy", "w+", float, (self.samples,))
         rng = np.random.default_rng(self.seed)
         w = rng.standard_normal(self.features)
         for rows in self.blocks():
@@ -144,7 +147,7 @@ class Stream:
 
 def tinynn_gram(stream: Stream, backend: str) -> Contestant:
     """`GramAccumulator`, fed from mapped files."""
-    X, y = (np.load(f"{stream.folder.name}/{name}.npy", mmap_mode="r") for name in "Xy")
+    X, y = (np.load(f"{stream.folder}/{name}.npy", mmap_mode="r") for name in "Xy")
 
     def run() -> Sequence[float]:
         blocks = ((asarray(A, backend), asarray(b, backend)) for A, b in row_blocks(X, y))
@@ -175,7 +178,7 @@ def read_files(stream: Stream, backend: str) -> Contestant:
 
     def run() -> Sequence[float]:
         for name in "Xy":
-            with open(f"{stream.folder.name}/{name}.npy", "rb", buffering=0) as file:
+            with open(f"{stream.folder}/{name}.npy", "rb", buffering=0) as file:
                 while file.readinto(buffer):
                     pass
         return []

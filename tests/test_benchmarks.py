@@ -123,7 +123,7 @@ def test_solvers_and_peers_find_the_same_solution(name):
 def test_a_stream_is_read_from_files_and_solved():
     workload = replace(WORKLOADS["stream"], problem=Stream(samples=3000, features=4))
     runs = {name: build(workload.problem, "numpy") for name, build in workload.contestants.items()}
-    X, y = (np.load(f"{workload.problem.folder.name}/{name}.npy") for name in "Xy")
+    X, y = (np.load(f"{workload.problem.folder}/{name}.npy") for name in "Xy")
     np.testing.assert_allclose(runs["tinynn"](), np.linalg.lstsq(X, y)[0], rtol=1e-9)
     assert runs["matrix products"]() == runs["reading"]() == []
 
