@@ -658,7 +658,7 @@ for name, j in (("most stable", steadiest), ("best", best), ("strongest penalty"
     print(f"{name:<17} λ = {LAMBDAS[j]:.0e}: change {change[j]:.3f} σ², test error {on_test[j]:.1f} σ²")
 
 # %% [markdown]
-# Hand in hand, mostly; but stability bounds the gap and not the error. The strongest penalty gives
+# Hand in hand, mostly; but stability speaks of the gap, not of the error. The strongest penalty gives
 # almost a constant, which no single sample moves, and which is wrong.
 #
 # ## 11. Weights that are exactly zero
