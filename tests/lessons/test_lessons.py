@@ -75,15 +75,15 @@ PATTERNS = {  # what the quick form still has to show
         max(v["maximum likelihood - least squares"], v["maximum a posteriori - ridge"]) < 1e-5
         and v["prior N(0, I), σ = 0.5: λ"] < 0.26 < 0.9 < v["95 % band holds the truth"] < 0.97
     ),
-    "06": lambda v: (
-        v["(32) with brackets: best p for 30 % ones"] == pytest.approx(0.3)
-        and v["shifted ellipse, φ(x) of (38)"] < 0.92 < 0.97 < v["shifted ellipse, all up to degree 2"]
-        and v["tumours: loss left by descent, unscaled / scaled"] > 30
-    ),
     "05": lambda v: (
         v["counts that contradict Cover's formula"] == 0
         and 0.2 < v["60 points in 30 dimensions: fraction separable"] < 0.8
         and v["wines, raw: accuracy with 1 component"] < 0.8
+    ),
+    "06": lambda v: (
+        v["(32) with brackets: best p for 30 % ones"] == pytest.approx(0.3)
+        and v["shifted ellipse, φ(x) of (38)"] < 0.92 < 0.97 < v["shifted ellipse, all up to degree 2"]
+        and v["tumours: loss left by descent, unscaled / scaled"] > 30
     ),
     "08": lambda v: min(x for name, x in v.items() if name.startswith("digits")) > 0.96,
     "11": lambda v: all(
