@@ -15,7 +15,9 @@ from tinynn.backend import Array, get_array_module
 from tinynn.linalg import qr as by_hand
 from tinynn.linalg.errors import NotPositiveDefiniteError, SingularMatrixError
 
-BLOCK = 32  # columns that tpqrt treats at once
+# Columns that tpqrt treats at once. Inside a block it does without matrix products, whose share
+# therefore falls with the block and rises with the width of the whole.
+NARROW, NARROW_BLOCK, BLOCK = 400, 16, 32
 
 
 def solve_lower(L: Array, b: Array) -> Array:
@@ -77,7 +79,8 @@ def append_rows(R: Array, A: Array) -> Array:
     if xp is not np:
         return xp.linalg.qr(xp.concatenate([R, A]), mode="r")
     (tpqrt,) = scipy.linalg.get_lapack_funcs(("tpqrt",), (A,))  # knows that R is a triangle already
-    return tpqrt(0, min(BLOCK, len(R)), R, A, overwrite_b=True)[0]
+    block = NARROW_BLOCK if len(R) < NARROW else BLOCK
+    return tpqrt(0, min(block, len(R)), R, A, overwrite_b=True)[0]
 
 
 def svd(A: Array) -> tuple[Array, Array, Array]:
