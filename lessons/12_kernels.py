@@ -156,7 +156,7 @@ shortest_gap = abs(dual(Phi, six, 1e-10) - shortest).max()
 print(f"φ'φ - Σ φ(x_m) φ(x_m)' = {outer_gap:.0e};  E = 12, λ = 1e-10: dual - shortest w = {shortest_gap:.0e}")
 
 # %% [markdown]
-# Both only if M = E: with fewer features the Gram matrix is singular, with more the outer matrix is.
+# Both only if M = E, at best: with fewer features the Gram matrix is singular, with more the outer one.
 # What holds always is the form for |φ w - Y|² + λ|w|². Multiply out φ'(φφ' + λI) = (φ'φ + λI)φ', and
 #
 #     w = (φ'φ + λI)⁻¹ φ'Y = φ' (φφ' + λI)⁻¹ Y          for λ > 0
@@ -369,7 +369,7 @@ for name, phi in [("bells", bells(x_line, spacing)) for spacing in (2, 1, 0.5)] 
 # so each Gram matrix is symmetric with no eigenvalue below 0: **positive semidefinite**. (The notes say
 # positive definite; x·y itself is not.) The converse holds too: for K = V Λ V' with Λ ≥ 0 the rows of
 # V √Λ are features with these inner products. One negative eigenvalue refutes a kernel; points without
-# one prove nothing. *Predict:* which are kernels? "(45)" is the slides' series for the Gaussian,
+# one prove nothing. *Predict:* which of these are kernels? "(45)" is the slides' series for the Gaussian,
 # Σ (-g|x - y|²)^k / k!, beside the one above. Two others are in use as similarities.
 
 
@@ -429,9 +429,10 @@ print(f"Gaussian: V √Λ has its inner products to {converse:.0e};  x·y: {zero
 
 # %% [markdown]
 # Sums and products of kernels are kernels, differences need not be. (45) as printed is true, for it is
-# the series of the exponential function, but its terms are no kernels: -|x - y|² is 0 on the diagonal
-# and negative elsewhere. Cutting a Gaussian off to save time, or taking tanh from a neural network,
-# destroys the property. Does that matter? *Predict:* |w|² = c'Kc, if c is an eigenvector below 0.
+# the series of the exponential function, but its terms are no kernels: -|x - y|² is 0 on the diagonal,
+# so its eigenvalues add up to 0, and some are negative. The two others are tanh, borrowed from neural
+# networks, and a Gaussian cut off to save time. Few sets refute nothing, so one is easily fooled. Does
+# it matter? *Predict* |w|² = c'Kc for an eigenvector c whose eigenvalue is negative.
 
 # %%
 K_box, y_box = CANDIDATES["1 if |x - y| < 1, else 0"](X), X[:, 0]
@@ -452,8 +453,7 @@ for lam in (0.01, 2 * abs(s[0])):
         print(f"λ = {lam:.2f}: solved, but a step along that eigenvector changes the loss by {step:.2f}")
 
 # %% [markdown]
-# Below zero: the penalty rewards large weights. At best the equations have a solution,
-# which then is no minimum.
+# Below zero: the penalty rewards large weights. The equations may have a solution, but it is no minimum.
 #
 # ## 6. How far does a sample reach?
 #
@@ -546,7 +546,7 @@ for kind, style in ((Gaussian, "C2"), (Matern52, "C0"), (Laplacian, "C3")):
     axes[0].plot(wide, energy(wide), style, label=f"{name}, l = {model.kernel.length_scale:.2g} Å")
     axes[1].plot(wide, force(wide), style, label=name)
     difference = -(energy(grid + 1e-5) - energy(grid - 1e-5)) / 2e-5
-    derivative_gap = max(derivative_gap, np.median(abs(difference - force(grid))))
+    derivative_gap = max(derivative_gap, np.median(abs(difference - force(grid))))  # not at a kink
     force_errors[name] = [
         abs(energy(grid) - h2.v(grid))[inside].mean(),
         abs(force(grid) + h2.dv(grid))[inside].mean(),
@@ -561,14 +561,15 @@ for ax, limits in ((axes[0], (-6, 5)), (axes[1], (-8, 25))):
     ax.axvspan(2.5, 3, color="0.93", label="no samples")
     ax.set(xlabel="bond length r (Å)", ylim=limits, xlim=(0.15, 3))
     ax.legend(fontsize=8)
-axes[0].set(ylabel="energy (eV)", title="Between the samples all are good, outside none")
+axes[0].set(ylabel="energy (eV)", title="Near the samples a potential, elsewhere 0")
 axes[1].set(ylabel="force (eV/Å)", title="The force shows how smooth a kernel is")
 plt.show()
 
 # %% [markdown]
 # A smoother kernel suits a smooth potential; the Laplacian's force jumps at each sample. Outside, far
 # from all samples, k is 0 and so is f. At 9 Å that is right by luck, for our zero is two free atoms. At
-# 0.2 Å it is a disaster: the wall is missing, and the atoms of this model can pass through each other.
+# 0.2 Å it is a disaster: the wall is missing, and whoever can break the bond can also push the atoms
+# through each other.
 #
 # ## 8. Can the model say where it knows nothing?
 #
