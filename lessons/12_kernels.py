@@ -568,9 +568,9 @@ plt.show()
 # %% [markdown]
 # A smoother kernel suits a smooth potential; the Laplacian's force jumps at each sample. At 0.5 Å, on the
 # steep wall, even the Gaussian's force is more than a third too small: energies 0.25 Å apart say too
-# little there (lesson 14 learns from forces). Far from all samples k is 0, and so is f. At 9 Å that is right by luck, for our zero is two free atoms. At
-# 0.2 Å it is a disaster: the wall is missing, and whoever can break the bond can also push the atoms
-# through each other.
+# little there (lesson 14 learns from forces). Far from all samples k is 0, and so is f. At 9 Å that is
+# right by luck, for our zero is two free atoms. At 0.2 Å it is a disaster: the wall is missing, and
+# whoever can break the bond can also push the atoms through each other.
 #
 # ## 8. Can the model say where it knows nothing?
 #
