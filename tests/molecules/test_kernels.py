@@ -307,6 +307,7 @@ def test_parameters_can_be_read_and_set(R):
         (lambda R: SymmetrizedKernel(on_positions, 3)(R), TypeError, "^group must be a sequence"),
         (lambda R: SymmetrizedKernel(on_positions, LIKE)(R[:, :3]), ValueError, "^permutation has shape"),
         (lambda R: SymmetrizedKernel(on_positions, LIKE).dx(R), TypeError, "^dx needs a kernel with k"),
+        (lambda R: on_positions.dxdy(R), TypeError, "^FeatureKernel has no dxdy"),
         (partial(audit_invariance, Gaussian()), ValueError, "^X has 3 dimensions"),
     ],
 )

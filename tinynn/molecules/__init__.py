@@ -20,10 +20,8 @@ from tinynn.molecules.geometry import pair_distances, pair_distances_gradient, p
 from tinynn.molecules.groups import (
     are_equivalent,
     direct_product,
-    generate_permutations,
     group_average,
     identity,
-    like_atom_generators,
     orbit,
     permutation_group,
     reflection_group,
@@ -32,6 +30,7 @@ from tinynn.molecules.groups import (
 )
 from tinynn.molecules.kernels import AtomPairKernel, FeatureKernel, SymmetrizedKernel
 from tinynn.molecules.learned_features import NetworkFeatures
+from tinynn.molecules.permutations import generate_permutations, like_atom_generators
 from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
 from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
 from tinynn.molecules.symmetry_functions import AngularSymmetryFunctions, RadialSymmetryFunctions

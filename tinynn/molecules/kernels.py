@@ -66,6 +66,9 @@ class MoleculeKernel(Kernel):
         samples = [slice(m, m + 1) for m in range(len(X))]
         return xp.concatenate([entries(sample, sample)[0] for sample in samples])
 
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        raise TypeError(f"{type(self).__name__} has no dxdy; to learn from forces see EnergyForceRegressor")
+
 
 class FeatureKernel(MoleculeKernel):
     """k(phi(R), phi(S)): the kernel sees features of the molecules only.
