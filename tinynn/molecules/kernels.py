@@ -13,6 +13,7 @@ other.
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -138,7 +139,7 @@ class FeatureKernel(MoleculeKernel):
 class SymmetrizedKernel(MoleculeKernel):
     """The mean of a kernel over a group acting on its arguments.
 
-    In general on both, of which each action counts::
+    In general it is taken over all images of R and all of S::
 
         k_G(R, S) = 1/|G|^2 sum_g sum_h k(g R, h S)
 
@@ -176,10 +177,8 @@ class SymmetrizedKernel(MoleculeKernel):
 
     def _terms(self, X: Array, Y: Array) -> list[tuple[Array, Array]]:
         """The pairs of arguments over whose kernels the mean goes."""
-        images = [h(Y) for h in self.group]
-        return [
-            (gX, hY) for gX in ([X] if self.simultaneous else [g(X) for g in self.group]) for hY in images
-        ]
+        first = [X] if self.simultaneous else [g(X) for g in self.group]
+        return list(itertools.product(first, [h(Y) for h in self.group]))
 
     def _matrix(self, X: Array, Y: Array) -> Array:
         terms = self._terms(X, Y)
@@ -199,11 +198,11 @@ class SymmetrizedKernel(MoleculeKernel):
 class AtomPairKernel(MoleculeKernel):
     """The sum of a kernel of two points in space over all pairs of atoms, one of R and one of S.
 
-    Atoms count in any order::
+    The order of the atoms does not matter::
 
         K(R, S) = sum_i sum_j k(r_i, s_j)
 
-    so K is invariant under permutations: of all atoms or, with z, which keeps the pairs of one element
+    K is invariant under permutations: of all atoms or, with z, which keeps the pairs of one element
     only, of like atoms. It is no more than that. Who moves or turns one of the two molecules changes the
     distances from its atoms to those of the other; for a kernel that does not see where molecules are, put
     it on top of `center`, and for one that does not see how they are turned, take a mean over rotations.
@@ -238,10 +237,9 @@ class AtomPairKernel(MoleculeKernel):
     def _sum_over_pairs(self, X: Array, Y: Array) -> Array:
         K = 0
         for atoms in self._elements(X):
-            k = self.kernel(_points(X, atoms), _points(Y, atoms))
-            K = K + k.reshape(len(X), len(atoms), len(Y), len(atoms)).sum(
-                axis=(1, 3)
-            )  # sum_ij k(r_i, s_j)  S3 21.1
+            n = len(atoms)
+            k = self.kernel(_points(X, atoms), _points(Y, atoms)).reshape(len(X), n, len(Y), n)
+            K = K + k.sum(axis=(1, 3))  # sum_i sum_j k(r_i, s_j)      S3 21.1
         return K
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
