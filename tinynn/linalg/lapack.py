@@ -48,8 +48,11 @@ def lu(A: Array) -> tuple[Array, Array, Array]:
     return xp.asarray(p), xp.tril(LU, -1) + xp.eye(len(A), dtype=A.dtype), xp.triu(LU)
 
 
-def cholesky(A: Array) -> Array:
-    """As `tinynn.linalg.cholesky`; on a GPU the error does not know the pivot."""
+def cholesky(A: Array, *, overwrite: bool = False) -> Array:
+    """As `tinynn.linalg.cholesky`; `overwrite` allows L to take A's place.
+
+    On a GPU it does not, and the error does not know the pivot.
+    """
     xp = get_array_module(A)
     if xp is not np:
         L = xp.linalg.cholesky(A)
@@ -57,12 +60,30 @@ def cholesky(A: Array) -> Array:
             raise NotPositiveDefiniteError("A is not positive definite")
         return L
     (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (A,))
-    L, info = potrf(A.T, lower=True, clean=True)  # A' is A, and in the order of memory that LAPACK wants
+    # A' is A, and in the order of memory that LAPACK wants.
+    L, info = potrf(A.T, lower=True, clean=True, overwrite_a=overwrite)
     if info > 0:
         raise NotPositiveDefiniteError(
             f"A is not positive definite: pivot {info - 1} is not positive", info - 1
         )
     return L
+
+
+def solve_cholesky(L: Array, b: Array) -> Array:
+    """The x, of the shape of b, with L L' x = b: one forward and one backward substitution."""
+    if get_array_module(L) is not np:
+        return solve_upper(L.T, solve_lower(L, b))
+    (potrs,) = scipy.linalg.get_lapack_funcs(("potrs",), (L, b))
+    return potrs(L, b, lower=True)[0]
+
+
+def invert_cholesky(L: Array) -> Array:
+    """The lower triangle of (L L')^-1, with zeros above: 2/3 n^3 operations, on a GPU 2 n^3."""
+    xp = get_array_module(L)
+    if xp is not np:
+        return xp.tril(solve_cholesky(L, xp.eye(len(L), dtype=L.dtype)))
+    (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (L,))
+    return potri(L, lower=True)[0]
 
 
 def qr(A: Array, pivoting: bool = False) -> tuple[Array, ...]:
