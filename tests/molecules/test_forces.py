@@ -1,5 +1,4 @@
 import copy
-import os
 import pickle
 import time
 
@@ -11,6 +10,7 @@ from sklearn.base import clone
 
 from tinynn import linalg
 from tinynn.backend import asarray, to_numpy
+from tinynn.datasets import rmd17
 from tinynn.estimator import NotFittedError
 from tinynn.kernels import Gaussian, Linear, Matern32, Matern52
 from tinynn.linalg import NotPositiveDefiniteError, factor, memory
@@ -548,9 +548,8 @@ def test_bad_positions_to_predict(R, message):
 
 def ethanol(n):
     """Training and test set of rMD17's first split, and the atomic numbers; kcal/mol and Å."""
-    data = np.load(os.path.join(os.environ["TINYNN_DATA"], "md17", "rmd17_ethanol.npz"))
-    train, test = ([data[name][data[rows]] for name in "REF"] for rows in ("train_01", "test_01"))
-    return [a[:n] for a in train], test, data["z"]
+    train, test = rmd17("ethanol")
+    return (train.R[:n], train.E[:n], train.F[:n]), (test.R, test.E, test.F), train.z
 
 
 @pytest.mark.real_data
