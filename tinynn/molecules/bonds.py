@@ -30,6 +30,7 @@ import numpy as np
 
 from tinynn.backend import Array, to_numpy
 from tinynn.molecules.geometry import check_atomic_numbers, check_positions
+from tinynn.molecules.permutations import LARGEST_ORDER
 from tinynn.molecules.symmetry import check_permutation
 
 # Covalent radii of H to Xe in Å: Cordero et al., Dalton Trans. 2008, 2832 (low spin for Mn, Fe, Co).
@@ -45,7 +46,6 @@ COVALENT_RADII = np.array([
 ])
 # fmt: on
 
-LARGEST_ORDER = 50_000  # permutations; a model is slow with far fewer
 STRETCH = 1.3  # a bond, on average over the samples, is at most that much longer than its two radii
 PLANAR = 0.3  # three unit vectors along bonds span 0.77 in methane, 0.67 in ammonia, 0 in a plane
 
