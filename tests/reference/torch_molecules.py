@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -71,46 +72,34 @@ def cosine_cutoff(r, cutoff):
 
 
 def radial_symmetry_functions(R, z, parameters, cutoff, per_atom=False):
-    """G2 atom by atom, written as in the paper: parameters are pairs (eta, r_s)."""
+    """G2, a list of terms to be added up: parameters are pairs (eta, r_s)."""
     elements = sorted(set(z))
-    G = torch.zeros(len(z), len(elements), len(parameters), dtype=R.dtype)
-    for i in range(len(z)):
-        for j in range(len(z)):
-            if i != j:
-                r = torch.linalg.vector_norm(R[i] - R[j])
-                terms = [
-                    torch.exp(-eta * (r - r_s) ** 2) * cosine_cutoff(r, cutoff) for eta, r_s in parameters
-                ]
-                G[i, elements.index(z[j])] += torch.stack(terms)
-    return _atoms_or_elements(G, z, per_atom)
+    i, j = np.array(list(itertools.permutations(range(len(z)), 2))).T
+    r = torch.linalg.vector_norm(R[i] - R[j], dim=-1)
+    terms = [torch.exp(-eta * (r - r_s) ** 2) * cosine_cutoff(r, cutoff) for eta, r_s in parameters]
+    kinds = [elements.index(z[atom]) for atom in j]
+    return _add_up(terms, i, kinds, len(elements), z, per_atom)
 
 
 def angular_symmetry_functions(R, z, parameters, cutoff, per_atom=False):
-    """G4 atom by atom, written as in the paper: parameters are triples (eta, zeta, lambda)."""
-    elements = sorted(set(z))
-    pairs = [(a, b) for a in elements for b in elements if a <= b]
-    G = torch.zeros(len(z), len(pairs), len(parameters), dtype=R.dtype)
-    for i in range(len(z)):
-        for j in range(len(z)):
-            for k in range(j):
-                if i in (j, k):
-                    continue
-                ij, ik, jk = R[j] - R[i], R[k] - R[i], R[k] - R[j]
-                r_ij, r_ik, r_jk = (torch.linalg.vector_norm(d) for d in (ij, ik, jk))
-                cosine = ij @ ik / (r_ij * r_ik)
-                fade = cosine_cutoff(r_ij, cutoff) * cosine_cutoff(r_ik, cutoff) * cosine_cutoff(r_jk, cutoff)
-                terms = [
-                    2 ** (1 - zeta)
-                    * (1 + lam * cosine) ** zeta
-                    * torch.exp(-eta * (r_ij**2 + r_ik**2 + r_jk**2))
-                    * fade
-                    for eta, zeta, lam in parameters
-                ]
-                G[i, pairs.index((min(z[j], z[k]), max(z[j], z[k])))] += torch.stack(terms)
-    return _atoms_or_elements(G, z, per_atom)
+    """G4, a list of terms to be added up: parameters are triples (eta, zeta, lambda)."""
+    pairs = list(itertools.combinations_with_replacement(sorted(set(z)), 2))
+    triples = [(i, j, k) for i, j, k in itertools.permutations(range(len(z)), 3) if j < k]
+    i, j, k = np.array(triples).T
+    r_ij, r_ik, r_jk = (torch.linalg.vector_norm(R[a] - R[b], dim=-1) for a, b in ((i, j), (i, k), (j, k)))
+    cosine = ((R[j] - R[i]) * (R[k] - R[i])).sum(dim=-1) / (r_ij * r_ik)
+    fade = cosine_cutoff(r_ij, cutoff) * cosine_cutoff(r_ik, cutoff) * cosine_cutoff(r_jk, cutoff)
+    terms = [
+        2 ** (1 - zeta) * (1 + lam * cosine) ** zeta * torch.exp(-eta * (r_ij**2 + r_ik**2 + r_jk**2)) * fade
+        for eta, zeta, lam in parameters
+    ]
+    kinds = [pairs.index(tuple(sorted((z[b], z[c])))) for _, b, c in triples]
+    return _add_up(terms, i, kinds, len(pairs), z, per_atom)
 
 
-def _atoms_or_elements(G, z, per_atom):
-    if not per_atom:
-        G = torch.stack([sum(G[i] for i in range(len(z)) if z[i] == a) for a in sorted(set(z))])
-    return G.flatten()
+def _add_up(terms, i, kinds, n_kinds, z, per_atom):
+    """The sum of the terms of each central atom i, or of its element, and each kind of neighbours."""
+    rows = i if per_atom else np.array([sorted(set(z)).index(z[atom]) for atom in i])
+    G = torch.zeros((rows.max() + 1) * n_kinds, len(terms), dtype=terms[0].dtype)
+    index = torch.tensor(rows * n_kinds + np.array(kinds))
+    return G.index_add(0, index, torch.stack(terms, dim=-1)).flatten()

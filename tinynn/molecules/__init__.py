@@ -1,4 +1,4 @@
-"""Molecules: geometry, pair potentials, features and symmetries.
+"""Molecules: geometry, pair potentials, features, symmetries and kernels.
 
 Configurations are arrays R (M samples, N atoms, D dimensions).
 """
@@ -30,25 +30,31 @@ from tinynn.molecules.groups import (
     rotation_group,
     sample_rotations,
 )
+from tinynn.molecules.kernels import AtomPairKernel, FeatureKernel, SymmetrizedKernel
+from tinynn.molecules.learned_features import NetworkFeatures
 from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
 from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
 from tinynn.molecules.symmetry_functions import AngularSymmetryFunctions, RadialSymmetryFunctions
 
 __all__ = [
     "AngularSymmetryFunctions",
+    "AtomPairKernel",
     "CoulombMatrix",
     "CoulombPairPotential",
     "CoulombSpectrum",
     "Distances",
+    "FeatureKernel",
     "Features",
     "InvarianceAudit",
     "InverseDistances",
     "LennardJones",
     "Morse",
+    "NetworkFeatures",
     "PairPotential",
     "Positions",
     "RadialSymmetryFunctions",
     "SortedInverseDistances",
+    "SymmetrizedKernel",
     "are_equivalent",
     "audit_invariance",
     "center",

@@ -26,6 +26,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from tinynn.backend import Array, get_array_module
+from tinynn.estimator import Parametrised
 from tinynn.molecules.geometry import (
     check_positions,
     pair_distances,
@@ -35,7 +36,7 @@ from tinynn.molecules.geometry import (
 )
 
 
-class Features(ABC):
+class Features(Parametrised, ABC):
     """Base of all features: ``features(R)`` and ``features.jacobian(R)``.
 
     P is the number of features. A model E(x) of the features x has, by the chain rule, the forces
