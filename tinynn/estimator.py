@@ -35,22 +35,22 @@ class DataConversionWarning(UserWarning):
     """A target (M, 1) came where a vector (M,) is meant."""
 
 
-class Estimator:
-    """Base of all estimators: reads and sets the parameters that ``__init__`` names."""
+class Parametrised:
+    """Base of what is made of parameters, estimators and kernels: reads and sets those of ``__init__``."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name; `deep` adds those of nested estimators as ``outer__inner``."""
+        """The parameters by name; `deep` adds those of nested objects as ``outer__inner``."""
         own = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
         nested = {
             f"{name}__{inner}": value
-            for name, estimator in own.items()
-            if deep and isinstance(estimator, Estimator)
-            for inner, value in estimator.get_params().items()
+            for name, part in own.items()
+            if deep and isinstance(part, Parametrised)
+            for inner, value in part.get_params().items()
         }
         return own | nested
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name, those of a nested estimator by ``outer__inner``.
+        """Set parameters by name, those of a nested object by ``outer__inner``.
 
         Raises
         ------
@@ -73,6 +73,10 @@ class Estimator:
     def __repr__(self) -> str:
         params = ", ".join(f"{name}={value!r}" for name, value in self.get_params(deep=False).items())
         return f"{type(self).__name__}({params})"
+
+
+class Estimator(Parametrised):
+    """Base of all estimators."""
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn wants to know of an estimator; only scikit-learn calls this."""

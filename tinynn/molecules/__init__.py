@@ -1,39 +1,85 @@
-"""Molecules: pair distances, pair potentials, features and symmetries.
+"""Molecules: geometry, pair potentials, features, symmetries and kernels.
 
 Configurations are arrays R (M samples, N atoms, D dimensions).
 """
 
-from tinynn.molecules.features import distances, inverse_distances, positions, sorted_inverse_distances
-from tinynn.molecules.geometry import pair_distances, pair_distances_gradient, pair_indices, pair_vectors
-from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
-from tinynn.molecules.symmetry import (
-    InvarianceAudit,
-    audit_invariance,
-    permute,
-    random_rotation,
-    reflect,
-    rotate,
-    translate,
+from tinynn.molecules.audit import InvarianceAudit, audit_invariance
+from tinynn.molecules.coulomb import CoulombMatrix, CoulombSpectrum, coulomb_matrix
+from tinynn.molecules.features import (
+    Distances,
+    Features,
+    InverseDistances,
+    Positions,
+    SortedInverseDistances,
+    distances,
+    inverse_distances,
+    positions,
+    sorted_inverse_distances,
 )
+from tinynn.molecules.geometry import pair_distances, pair_distances_gradient, pair_indices, pair_vectors
+from tinynn.molecules.groups import (
+    are_equivalent,
+    direct_product,
+    generate_permutations,
+    group_average,
+    identity,
+    like_atom_generators,
+    orbit,
+    permutation_group,
+    reflection_group,
+    rotation_group,
+    sample_rotations,
+)
+from tinynn.molecules.kernels import AtomPairKernel, FeatureKernel, SymmetrizedKernel
+from tinynn.molecules.learned_features import NetworkFeatures
+from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
+from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
+from tinynn.molecules.symmetry_functions import AngularSymmetryFunctions, RadialSymmetryFunctions
 
 __all__ = [
+    "AngularSymmetryFunctions",
+    "AtomPairKernel",
+    "CoulombMatrix",
     "CoulombPairPotential",
+    "CoulombSpectrum",
+    "Distances",
+    "FeatureKernel",
+    "Features",
     "InvarianceAudit",
+    "InverseDistances",
     "LennardJones",
     "Morse",
+    "NetworkFeatures",
     "PairPotential",
+    "Positions",
+    "RadialSymmetryFunctions",
+    "SortedInverseDistances",
+    "SymmetrizedKernel",
+    "are_equivalent",
     "audit_invariance",
+    "center",
+    "coulomb_matrix",
+    "direct_product",
     "distances",
+    "generate_permutations",
+    "group_average",
+    "identity",
     "inverse_distances",
+    "like_atom_generators",
+    "orbit",
     "pair_distances",
     "pair_distances_gradient",
     "pair_indices",
     "pair_vectors",
+    "permutation_group",
     "permute",
     "positions",
     "random_rotation",
     "reflect",
+    "reflection_group",
     "rotate",
+    "rotation_group",
+    "sample_rotations",
     "sorted_inverse_distances",
     "translate",
 ]

@@ -12,10 +12,10 @@ from types import ModuleType
 
 import numpy as np
 
-from tinynn.backend import Array, get_array_module
+from tinynn.backend import Array, get_array_module, to_numpy
 from tinynn.validation import check_array, check_integer
 
-# What the package exports; check_positions, separations and sum_pair_forces serve its other modules.
+# What the package exports; the other functions serve its other modules.
 __all__ = ["pair_distances", "pair_distances_gradient", "pair_indices", "pair_vectors"]
 
 
@@ -33,6 +33,24 @@ def check_positions(R: Array, *, min_atoms: int = 1, ndim: int | Sequence[int] =
     if R.shape[-2] < min_atoms:
         raise ValueError(f"R holds {R.shape[-2]} atom (shape {R.shape}); wanted at least {min_atoms}")
     return R
+
+
+def check_atomic_numbers(z: Array, n_atoms: int | None = None) -> np.ndarray:
+    """`z` as integers (N,) on the host, one atomic number for each of `n_atoms` atoms if that is known.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If z holds anything but positive integers, or not one for each atom.
+    """
+    numbers = to_numpy(check_array(z, "z", ndim=1))
+    wrong = (numbers < 1) | (numbers % 1 != 0)
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise ValueError(f"z[{first}] is {numbers[first]:g}; atomic numbers are 1 for H, 2 for He, ...")
+    if n_atoms is not None and len(numbers) != n_atoms:
+        raise ValueError(f"z has {len(numbers)} atomic numbers, but R has {n_atoms} atoms")
+    return numbers.astype(int)
 
 
 def pair_indices(n_atoms: int) -> tuple[Array, Array]:
@@ -121,15 +139,8 @@ def pair_distances_gradient(R: Array) -> Array:
         As `pair_vectors`; also if two atoms coincide, where the distance has no gradient.
     """
     R = check_positions(R, min_atoms=2)
-    xp = get_array_module(R)
     d, r = separations(R)
-    unit = d / r[..., None]
-    gradient = xp.zeros((*r.shape, *R.shape[-2:]), dtype=R.dtype)
-    i, j = _pair_indices(R.shape[-2], xp)
-    p = xp.arange(len(i))
-    gradient[..., p, i, :] = unit
-    gradient[..., p, j, :] = -unit
-    return gradient
+    return pair_jacobian(d / r[..., None], R.shape[-2])
 
 
 def separations(R: Array) -> tuple[Array, Array]:
@@ -149,6 +160,29 @@ def separations(R: Array) -> tuple[Array, Array]:
     i, j = (int(atom[pair]) for atom in _pair_indices(R.shape[-2], xp))
     where = f" of sample {sample[0]}" if sample else ""
     raise ValueError(f"R has coincident atoms: atoms {i} and {j}{where} are at distance zero")
+
+
+def pair_jacobian(g: Array, n_atoms: int, diagonal: bool = False) -> Array:
+    """The Jacobian of one feature a pair, given its gradient g_ij by r_i; its gradient by r_j is -g_ij.
+
+    Parameters
+    ----------
+    g : array of shape (M, P, D) or (P, D)
+    n_atoms : int
+    diagonal : bool
+        Whether the pairs (i, i) are among the P, with g_ii = 0.
+
+    Returns
+    -------
+    array of shape (M, P, N, D) or (P, N, D)
+    """
+    xp = get_array_module(g)
+    jacobian = xp.zeros((*g.shape[:-1], n_atoms, g.shape[-1]), dtype=g.dtype)
+    i, j = xp.triu_indices(n_atoms, 0 if diagonal else 1)
+    p = xp.arange(len(i))
+    jacobian[..., p, i, :] = g
+    jacobian[..., p, j, :] = -g
+    return jacobian
 
 
 def sum_pair_forces(f: Array, n_atoms: int) -> Array:

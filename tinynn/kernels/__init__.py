@@ -1,0 +1,35 @@
+"""Kernels k(x, y), inner products of features that are never formed, and estimators made of them."""
+
+from tinynn.kernels.functions import (
+    Constant,
+    DotProductKernel,
+    Gaussian,
+    Kernel,
+    Laplacian,
+    Linear,
+    Matern32,
+    Matern52,
+    Polynomial,
+    Product,
+    RadialKernel,
+    Sum,
+    White,
+    get_kernel,
+)
+
+__all__ = [
+    "Constant",
+    "DotProductKernel",
+    "Gaussian",
+    "Kernel",
+    "Laplacian",
+    "Linear",
+    "Matern32",
+    "Matern52",
+    "Polynomial",
+    "Product",
+    "RadialKernel",
+    "Sum",
+    "White",
+    "get_kernel",
+]

@@ -1,0 +1,380 @@
+"""What a kernel is: a symmetric function k(x, y) with derivatives; sums and products of kernels are kernels.
+
+A kernel is the inner product of features, k(x, y) = phi(x)'phi(y). S4 (44) shows it for a square:
+the features x_1^2, sqrt(2) x_1 x_2, x_2^2 have the inner product (x'y)^2, for which nobody has to form
+them. All that a method needs of the samples is then the Gram matrix K_ij = k(x_i, x_j).
+
+Every class gives `_entries`, a function for any piece of the Gram matrix, and the matrix is put
+together from pieces that stay in a fast cache. Of a symmetric one only half is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Real
+from types import ModuleType
+from typing import Any, Self
+
+import numpy as np
+
+from tinynn.backend import Array, get_array_module
+from tinynn.estimator import Parametrised
+from tinynn.validation import check_array, check_number
+
+TILE = 256  # rows and columns of a piece: with its temporaries 1 MiB of float64
+
+BOUNDS = (1e-5, 1e5)  # scikit-learn's; an optimiser looks for a hyperparameter in between
+
+Bounds = tuple[float, float] | str
+Entries = Callable[[slice, slice], Array]
+
+
+class Kernel(Parametrised):
+    """Base of all kernels.
+
+    Inputs are X (M, n) and Y (N, n). Without Y they are the same samples, Y = X; it is only then that
+    a sample meets itself, which `White` needs to know.
+
+    `hyperparameter` names the positive number that a Gaussian process may learn, if there is one. It
+    has bounds in the parameter ``<hyperparameter>_bounds``: (low, high), or "fixed", which takes it out
+    of `theta`.
+    """
+
+    hyperparameter = ""
+
+    def __call__(self, X: Array, Y: Array = None) -> Array:
+        """The Gram matrix k(x_i, y_j), (M, N), in the dtype of the inputs.
+
+        Nothing of that size is needed besides the result.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If X or Y is not a matrix of finite numbers, they have different numbers of features, or
+            a parameter is out of its range.
+        """
+        xp, X, Z = self._check(X, Y)
+        diagonal = self._diag(xp, X) if Y is None else None
+        return assemble(xp, self._entries(xp, X, Z), (len(X), len(Z)), X.dtype, diagonal)
+
+    def diag(self, X: Array) -> Array:
+        """k(x_i, x_i), (M,): the diagonal of the Gram matrix of X (M, n); raises as calling the kernel."""
+        xp, X, _ = self._check(X)
+        return self._diag(xp, X)
+
+    def dx(self, X: Array, Y: Array = None) -> Array:
+        """Derivative d k(x_i, y_j) / d x_i, (M, N, n); arguments and errors as calling the kernel."""
+        xp, X, Y = self._check(X, Y)
+        return self._dx(xp, X, Y)
+
+    def dxdy(self, X: Array, Y: Array = None) -> Array:
+        """Derivatives d2 k(x_i, y_j) / d x_i d y_j', (M, N, n, n); otherwise as `dx`."""
+        xp, X, Y = self._check(X, Y)
+        return self._dxdy(xp, X, Y)
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The logarithms of the hyperparameters that are not fixed, (p,)."""
+        return np.log([getattr(self, self.hyperparameter)]) if self._is_free() else np.empty(0)
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """The bounds of `theta`, (p, 2), logarithms as well."""
+        return np.log([self._bounds()]) if self._is_free() else np.empty((0, 2))
+
+    def clone_with_theta(self, theta: Array) -> Self:
+        """The same kernel with other hyperparameters, given by their logarithms (p,).
+
+        Raises
+        ------
+        ValueError
+            If `theta` is not as long as that of this kernel.
+        """
+        check_array(theta, "theta", shape=self.theta.shape, empty=True)
+        new = {self.hyperparameter: float(np.exp(theta[0]))} if self._is_free() else {}
+        return type(self)(**self.get_params(deep=False) | new)
+
+    def dtheta(self, X: Array) -> Array:
+        """Derivatives d k(x_i, x_j) / d theta, (M, M, p), for X (M, n); raises as calling the kernel."""
+        xp, X, _ = self._check(X)
+        return self._dtheta(xp, X)
+
+    def theta_gradient(self, X: Array, W: Array) -> np.ndarray:
+        """sum_ij W_ij d k(x_i, x_j) / d theta, (p,), for weights W (M, M), without forming `dtheta`."""
+        xp, X, _ = self._check(X)
+        return np.array(self._theta_gradient(xp, X, W))
+
+    def __add__(self, other: Any) -> Sum:
+        other = _as_kernel(other)
+        return NotImplemented if other is None else Sum(self, other)
+
+    def __radd__(self, other: Any) -> Sum:
+        other = _as_kernel(other)
+        return NotImplemented if other is None else Sum(other, self)
+
+    def __mul__(self, other: Any) -> Product:
+        other = _as_kernel(other)
+        return NotImplemented if other is None else Product(self, other)
+
+    def __rmul__(self, other: Any) -> Product:
+        other = _as_kernel(other)
+        return NotImplemented if other is None else Product(other, self)
+
+    __array_ufunc__ = None  # so that NumPy's numbers leave + and * to the kernel
+
+    # What a class has to give, on arrays that are checked.
+
+    def _check_parameters(self) -> None:
+        """Raise for parameters out of their range: a hyperparameter that is not positive, wrong bounds."""
+        if self.hyperparameter:
+            check_number(
+                getattr(self, self.hyperparameter), self.hyperparameter, low=0, high=np.inf, closed="neither"
+            )
+            self._bounds()
+
+    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
+        """A function of a slice of rows and one of columns that computes this piece of k(x_i, y_j)."""
+        raise NotImplementedError
+
+    def _diag(self, xp: ModuleType, X: Array) -> Array:
+        raise NotImplementedError
+
+    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        raise NotImplementedError
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        raise NotImplementedError
+
+    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
+        return xp.zeros((len(X), len(X), 0))
+
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
+        return [float((W * dK).sum()) for dK in xp.moveaxis(self._dtheta(xp, X), -1, 0)]
+
+    def _check(self, X: Array, Y: Array = None) -> tuple[ModuleType, Array, Array]:
+        """The array library, and X and Y (X itself if that is None) in one dtype, once all is checked."""
+        self._check_parameters()
+        xp = get_array_module(X=X) if Y is None else get_array_module(X=X, Y=Y)
+        X = check_array(X, "X", ndim=2)
+        if Y is None:
+            return xp, X, X
+        Y = check_array(Y, "Y", ndim=2, like=X)
+        if X.shape[1] != Y.shape[1]:
+            raise ValueError(f"X has {X.shape[1]} features but Y has {Y.shape[1]}")
+        dtype = np.promote_types(X.dtype, Y.dtype)
+        # That Y is X says from here on that there was no Y, so what was passed twice is made a second array.
+        return xp, X.astype(dtype, copy=False), Y[:].astype(dtype, copy=False)
+
+    def _is_free(self) -> bool:
+        return bool(self.hyperparameter) and self._bounds() != "fixed"
+
+    def _bounds(self) -> Bounds:
+        name = f"{self.hyperparameter}_bounds"
+        bounds = getattr(self, name)
+        if isinstance(bounds, str):
+            if bounds != "fixed":
+                raise ValueError(f'{name} must be (low, high) or "fixed"; got {bounds!r}')
+            return bounds
+        low, high = check_array(bounds, name, shape=(2,)).tolist()
+        if not 0 < low <= high:
+            raise ValueError(f"{name} must be (low, high) with 0 < low <= high; got {bounds!r}")
+        return low, high
+
+
+class Constant(Kernel):
+    """k(x, y) = value: a number in a sum or product of kernels.
+
+    Parameters
+    ----------
+    value : float
+        > 0; in a product the variance of the functions that the other kernel describes.
+    value_bounds : (float, float) or "fixed"
+    """
+
+    hyperparameter = "value"
+
+    def __init__(self, value: float = 1.0, value_bounds: Bounds = BOUNDS):
+        self.value = value
+        self.value_bounds = value_bounds
+
+    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
+        return lambda rows, columns: xp.full((len(X[rows]), len(Y[columns])), self.value, dtype=X.dtype)
+
+    def _diag(self, xp: ModuleType, X: Array) -> Array:
+        return xp.full(len(X), self.value, dtype=X.dtype)
+
+    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return _zeros_dx(xp, X, Y)
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return _zeros_dxdy(xp, X, Y)
+
+    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
+        return xp.full((len(X), len(X), int(self._is_free())), self.value, dtype=X.dtype)
+
+
+class White(Kernel):
+    """The noise of observations: `noise_level` where a sample meets itself, 0 elsewhere.
+
+    k(X) is noise_level times the unit matrix, k(X, Y) is 0 even where rows of X and Y are equal: two
+    measurements at the same place have noise of their own. The noise belongs to the sample, not to the
+    place, so that the derivatives by x and y are 0.
+
+    Parameters
+    ----------
+    noise_level : float
+        Variance of the noise, > 0.
+    noise_level_bounds : (float, float) or "fixed"
+    """
+
+    hyperparameter = "noise_level"
+
+    def __init__(self, noise_level: float = 1.0, noise_level_bounds: Bounds = BOUNDS):
+        self.noise_level = noise_level
+        self.noise_level_bounds = noise_level_bounds
+
+    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
+        return lambda rows, columns: xp.zeros((len(X[rows]), len(Y[columns])), dtype=X.dtype)
+
+    def _diag(self, xp: ModuleType, X: Array) -> Array:
+        return xp.full(len(X), self.noise_level, dtype=X.dtype)
+
+    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return _zeros_dx(xp, X, Y)
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return _zeros_dxdy(xp, X, Y)
+
+    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
+        return (self.noise_level * xp.eye(len(X), dtype=X.dtype))[:, :, None][:, :, : int(self._is_free())]
+
+
+class _Pair(Kernel):
+    """Two kernels that make one; its hyperparameters are those of both, in order."""
+
+    def __init__(self, k1: Kernel, k2: Kernel):
+        self.k1 = k1
+        self.k2 = k2
+
+    @property
+    def theta(self) -> np.ndarray:
+        return np.concatenate([self.k1.theta, self.k2.theta])
+
+    @property
+    def bounds(self) -> np.ndarray:
+        return np.concatenate([self.k1.bounds, self.k2.bounds])
+
+    def clone_with_theta(self, theta: Array) -> Self:
+        check_array(theta, "theta", shape=self.theta.shape, empty=True)
+        p = len(self.k1.theta)
+        return type(self)(self.k1.clone_with_theta(theta[:p]), self.k2.clone_with_theta(theta[p:]))
+
+    def _check_parameters(self) -> None:
+        for name, kernel in (("k1", self.k1), ("k2", self.k2)):
+            if not isinstance(kernel, Kernel):
+                raise TypeError(f"{name} must be a Kernel; got {kernel!r}")
+            kernel._check_parameters()
+
+
+class Sum(_Pair):
+    """k1(x, y) + k2(x, y): the features of both, one after the other.
+
+    Parameters
+    ----------
+    k1, k2 : Kernel
+    """
+
+    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
+        k1, k2 = self.k1._entries(xp, X, Y), self.k2._entries(xp, X, Y)
+        return lambda rows, columns: k1(rows, columns) + k2(rows, columns)
+
+    def _diag(self, xp: ModuleType, X: Array) -> Array:
+        return self.k1._diag(xp, X) + self.k2._diag(xp, X)
+
+    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return self.k1._dx(xp, X, Y) + self.k2._dx(xp, X, Y)
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return self.k1._dxdy(xp, X, Y) + self.k2._dxdy(xp, X, Y)
+
+    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
+        return xp.concatenate([self.k1._dtheta(xp, X), self.k2._dtheta(xp, X)], axis=2)
+
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
+        return self.k1._theta_gradient(xp, X, W) + self.k2._theta_gradient(xp, X, W)
+
+
+class Product(_Pair):
+    """k1(x, y) k2(x, y): every feature of one times every feature of the other.
+
+    Parameters
+    ----------
+    k1, k2 : Kernel
+    """
+
+    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
+        k1, k2 = self.k1._entries(xp, X, Y), self.k2._entries(xp, X, Y)
+        return lambda rows, columns: k1(rows, columns) * k2(rows, columns)
+
+    def _diag(self, xp: ModuleType, X: Array) -> Array:
+        return self.k1._diag(xp, X) * self.k2._diag(xp, X)
+
+    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        k1, k2 = (_gram(k, xp, X, Y)[:, :, None] for k in (self.k1, self.k2))
+        return self.k1._dx(xp, X, Y) * k2 + k1 * self.k2._dx(xp, X, Y)
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        k1, k2 = (_gram(k, xp, X, Y)[:, :, None, None] for k in (self.k1, self.k2))
+        dx1, dx2 = (k._dx(xp, X, Y)[:, :, :, None] for k in (self.k1, self.k2))
+        # k(x, y) = k(y, x), so that the derivative by the second argument is that by the first, exchanged.
+        dy1, dy2 = (xp.swapaxes(k._dx(xp, Y, X), 0, 1)[:, :, None, :] for k in (self.k1, self.k2))
+        return self.k1._dxdy(xp, X, Y) * k2 + dx1 * dy2 + dx2 * dy1 + k1 * self.k2._dxdy(xp, X, Y)
+
+    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
+        k1, k2 = (_gram(k, xp, X, X)[:, :, None] for k in (self.k1, self.k2))
+        return xp.concatenate([self.k1._dtheta(xp, X) * k2, k1 * self.k2._dtheta(xp, X)], axis=2)
+
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
+        k1, k2 = (_gram(k, xp, X, X) for k in (self.k1, self.k2))
+        return self.k1._theta_gradient(xp, X, W * k2) + self.k2._theta_gradient(xp, X, W * k1)
+
+
+def assemble(
+    xp: ModuleType, entries: Entries, shape: tuple[int, int], dtype: Any, diagonal: Array = None
+) -> Array:
+    """The matrix of this shape whose pieces `entries` computes; symmetric if its `diagonal` is given."""
+    K = xp.empty(shape, dtype=dtype)
+    for i in range(0, shape[0], TILE):
+        rows = slice(i, i + TILE)
+        for j in range(0, shape[1] if diagonal is None else i, TILE):
+            columns = slice(j, j + TILE)
+            tile = entries(rows, columns)
+            K[rows, columns] = tile
+            if diagonal is not None:
+                K[columns, rows] = tile.T
+        if diagonal is not None:
+            tile = entries(rows, rows)  # symmetric but for rounding
+            K[rows, rows] = xp.tril(tile) + xp.tril(tile, -1).T
+    if diagonal is not None:
+        every = xp.arange(shape[0])
+        K[every, every] = diagonal
+    return K
+
+
+def _gram(kernel: Kernel, xp: ModuleType, X: Array, Y: Array) -> Array:
+    diagonal = kernel._diag(xp, X) if Y is X else None
+    return assemble(xp, kernel._entries(xp, X, Y), (len(X), len(Y)), X.dtype, diagonal)
+
+
+def _as_kernel(other: Any) -> Kernel | None:
+    if isinstance(other, Kernel):
+        return other
+    return Constant(float(other)) if isinstance(other, Real) else None
+
+
+def _zeros_dx(xp: ModuleType, X: Array, Y: Array) -> Array:
+    return xp.zeros((len(X), len(Y), X.shape[1]), dtype=X.dtype)
+
+
+def _zeros_dxdy(xp: ModuleType, X: Array, Y: Array) -> Array:
+    return xp.zeros((len(X), len(Y), X.shape[1], X.shape[1]), dtype=X.dtype)
