@@ -91,15 +91,15 @@ class Layer(OnBackend):
         self.backward(dY)
 
     def backward_input(self, dY: Array) -> Array:
-        """Only dX: the slope of a network that is not being trained; a layer with parameters leaves dW alone."""
+        """Only dX; a layer with parameters leaves dW alone."""
         return self.backward(dY)
 
     def forward_tangent(self, Xdot: Array) -> Array:
-        """Ẏ, the change of Y as X moves along Ẋ, for the batch of the last forward; keeps what is needed below."""
+        """Ẏ, where the X of the last forward moves along Ẋ; keeps what backward_tangent needs."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward_tangent")
 
     def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
-        """dX and its tangent dẊ, where X moves along the Ẋ of the last forward_tangent, and dY along dẎ.
+        """The dX of backward(dY), and dẊ, where X moves along the last forward_tangent's Ẋ and dY along dẎ.
 
         Sets dW for every W to the tangent of dW: the derivative by W of sum(dẎ * Y + dY * Ẏ), of which
         dẊ is the derivative by X.
@@ -114,7 +114,9 @@ class Layer(OnBackend):
     @property
     def has_tangents(self) -> bool:
         """Whether this layer and all inside it define their tangents."""
-        return all(type(layer).backward_tangent is not Layer.backward_tangent for _, layer in self.named_layers())
+        return all(
+            type(layer).backward_tangent is not Layer.backward_tangent for _, layer in self.named_layers()
+        )
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters, if there are any, from `rng`."""

@@ -191,7 +191,7 @@ class Sequential(Chain):
         return super().forward_tangent(self.check_input(Xdot, finite=False))
 
     def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
-        """dX and its tangent, as `Layer.backward_tangent`; fills `grad` with the tangent of the gradient."""
+        """As `Layer.backward_tangent`; fills `grad` with the tangent of what `backward` would fill in."""
         dX, dXdot = super().backward_tangent(self._check_gradient(dY), self._check_gradient(dYdot))
         self._collect()
         return dX, dXdot
