@@ -93,8 +93,9 @@ def _factor(A: Array, scale: Array, first: int = 0) -> None:
 
 def _factor_block(A: Array, scale: Array, first: int) -> Array:
     xp = get_array_module(A)
+    half = xp.tril(A)
     try:
-        L = lapack.cholesky(xp.ascontiguousarray(A))
+        L = lapack.cholesky(half + xp.tril(half, -1).T)
     except NotPositiveDefiniteError as error:
         pivot = None if error.pivot is None else first + error.pivot
         raise NotPositiveDefiniteError(f"A is not positive definite: pivot {pivot}", pivot) from error
