@@ -60,24 +60,26 @@ class Copies:
     def __iter__(self) -> Iterator[Copies]:
         return (self[i : i + 1] for i in range(len(self)))
 
-    def along(self, Q: Array) -> Copies:
-        """With the derivatives along directions Q (M, r, q) in the space of the coordinates."""
-        return Copies(self.X, self.B @ Q[:, None])
-
     def join(self, other: Copies) -> Copies:
         """These configurations and then the others."""
         xp = get_array_module(self.X)
         return Copies(xp.concatenate([self.X, other.X]), xp.concatenate([self.B, other.B]))
 
 
-def renumbered_copies(features: Features, R: Array, permutations: np.ndarray) -> Copies:
-    """Features of R[:, p] for all permutations p (G, N), and their derivatives by R; r = N D."""
+def renumbered_copies(features: Features, R: Array, permutations: np.ndarray, Q: Array = None) -> Copies:
+    """Features of R[:, p] for all permutations p (G, N), with their derivatives along motions of R (M, N, D).
+
+    `Q` (M, N D, r) holds the directions of these motions; by default they are those of the coordinates.
+    """
     xp = get_array_module(R)
-    X = [features(R[:, p]) for p in permutations.tolist()]
-    # atom p_k of the original is atom k of the copy
-    J = [features.jacobian(R[:, p.tolist()])[:, :, np.argsort(p).tolist()] for p in permutations]
-    B = xp.stack(J, axis=1)
-    return Copies(xp.stack(X, axis=1), B.reshape(*B.shape[:3], -1))
+    X, B = [], []
+    for p in permutations:
+        copy = R[:, p.tolist()]
+        J = features.jacobian(copy)[:, :, np.argsort(p).tolist()]  # atom p_k of R is atom k of the copy
+        J = J.reshape(*J.shape[:2], -1)
+        X.append(features(copy))
+        B.append(J if Q is None else J @ Q)
+    return Copies(xp.stack(X, axis=1), xp.stack(B, axis=1))
 
 
 def internal_directions(features: Features, R: Array) -> Array:
@@ -112,15 +114,15 @@ def covariance(kernel: RadialKernel, a: Copies, b: Copies) -> Array:
     A, (Y,), (B,) = a.B[:, 0], b.X, b.B
     d = a.X[:, 0] - Y[:, None]  # (G, M, P)
     s = xp.einsum("gmp,gmp->gm", d, d)
-    f, df, d2f = kernel.f(s), 2 * kernel.df(s), 4 * kernel.d2f(s)
+    f, g, h = kernel.f(s), 2 * kernel.df(s), 4 * kernel.d2f(s)  # f, 2 f', 4 f''
     dB = d @ B  # (G, M, r_b)
     C = xp.empty((len(A), 1 + A.shape[2], 1 + B.shape[2]))
     C[:, 0, 0] = f.sum(axis=0)
-    C[:, 0, 1:] = xp.einsum("gm,gmr->mr", df, dB)  # 2 f' d'B
-    C[:, 1:, 0] = -(xp.einsum("gm,gmp->mp", df, d)[:, None] @ A)[:, 0]  # -2 f' A'd
-    M = xp.tensordot(df, B, axes=(0, 0))  # (M, P, r_b): (2 f' I + 4 f'' d d')B
-    M += (d2f[:, :, None] * d).transpose(1, 2, 0) @ dB.transpose(1, 0, 2)
-    C[:, 1:, 1:] = -(A.transpose(0, 2, 1) @ M)
+    C[:, 0, 1:] = xp.einsum("gm,gmr->mr", g, dB)  # 2 f' d'B
+    C[:, 1:, 0] = -(xp.einsum("gm,gmp->mp", g, d)[:, None] @ A)[:, 0]  # -2 f' A'd
+    bracket_B = xp.tensordot(g, B, axes=(0, 0))  # (M, P, r_b): (2 f' I + 4 f'' d d')B
+    bracket_B += (h[:, :, None] * d).transpose(1, 2, 0) @ dB.transpose(1, 0, 2)
+    C[:, 1:, 1:] = -(A.transpose(0, 2, 1) @ bracket_B)
     return C
 
 
@@ -164,11 +166,11 @@ def fill_lower(
 
 
 def expand(kernel: RadialKernel, X: Array, Y: Array, c: Array, V: Array) -> tuple[Array, Array]:
-    """E(x) = sum_j c_j k(x, y_j) + v_j'dk/dy_j, summed up over all copies y_j, and its gradient by x.
+    """E(x) = sum_j c_j k(x, y_j) - v_j'dk/dy_j over all copies y_j, and its gradient by x.
 
-    Every observation of copy j adds a derivative of the kernel: its energy k itself, its forces -dk/dR
-    = -B'dk/dy. With the sum over all of them, weighted, contracted beforehand to the number c_j and the
-    vector v_j, nothing here is larger than the features.
+    Every observation adds its covariance with E(x), times its coefficient: the energy of copy j adds
+    c_j k, the forces, whose covariances are -dk/dR' = -dk/dy'B, add -dk/dy'B a. Of them only the vector
+    v_j = B a is needed, so that nothing here is larger than the features.
 
     Parameters
     ----------
@@ -190,7 +192,7 @@ def expand(kernel: RadialKernel, X: Array, Y: Array, c: Array, V: Array) -> tupl
         d = X[rows, None] - Y  # (m, K, P)
         s = xp.einsum("mkp,mkp->mk", d, d)
         dV = xp.einsum("mkp,kp->mk", d, V)
-        df, d2f = 2 * kernel.df(s), 4 * kernel.d2f(s)
-        E[rows] = kernel.f(s) @ c + (df * dV).sum(axis=1)
-        gradient[rows] = df @ V + ((df * c + d2f * dV)[:, None] @ d)[:, 0]
+        f, g, h = kernel.f(s), 2 * kernel.df(s), 4 * kernel.d2f(s)  # f, 2 f', 4 f''
+        E[rows] = f @ c + (g * dV).sum(axis=1)
+        gradient[rows] = g @ V + ((g * c + h * dV)[:, None] @ d)[:, 0]
     return E, gradient

@@ -237,7 +237,7 @@ class EnergyForceRegressor(Estimator):
         y, mean = self._f, 0.0
         if self._learns_energies():
             mean = self._E.mean()
-            y = xp.concatenate([(self._E - mean)[:, None], y], axis=1)
+            y = xp.concatenate([(self._E - mean)[:, None], y], axis=1)  # [y, y']      S3 19.1
         self.dual_coef_ = self._system.solve(y)
         self._expansion = self._system.expansion(self.dual_coef_)
         if not self._learns_energies():
@@ -249,12 +249,13 @@ class EnergyForceRegressor(Estimator):
 
     def _observe(self, R: Array, F: Array, permutations: np.ndarray) -> tuple[Copies, Array]:
         """What is learned from: features, derivatives by r internal coordinates, forces along them."""
-        xp = get_array_module(R)
-        copies = renumbered_copies(self.features, R, permutations)
-        if not self._learns_forces():
-            return Copies(copies.X, copies.B[..., :0]), xp.zeros((len(R), 0))
-        Q = internal_directions(self.features, R)
-        return copies.along(Q), (F.reshape(len(R), 1, -1) @ Q)[:, 0]
+        if self._learns_forces():
+            Q = internal_directions(self.features, R)
+            f = (F.reshape(len(R), 1, -1) @ Q)[:, 0]
+        else:
+            Q = get_array_module(R).zeros((len(R), R[0].size, 0))
+            f = Q[:, 0]
+        return renumbered_copies(self.features, R, permutations, Q), f
 
     def _learns_energies(self) -> bool:
         return self.targets in ("energies", "both")
