@@ -4,6 +4,7 @@ Configurations are arrays R (M samples, N atoms, D dimensions).
 """
 
 from tinynn.molecules.audit import InvarianceAudit, audit_invariance
+from tinynn.molecules.bonds import bond_graph, feasible_permutations
 from tinynn.molecules.coulomb import CoulombMatrix, CoulombSpectrum, coulomb_matrix
 from tinynn.molecules.features import (
     Distances,
@@ -16,6 +17,7 @@ from tinynn.molecules.features import (
     positions,
     sorted_inverse_distances,
 )
+from tinynn.molecules.forces import EnergyForceRegressor
 from tinynn.molecules.geometry import pair_distances, pair_distances_gradient, pair_indices, pair_vectors
 from tinynn.molecules.groups import (
     are_equivalent,
@@ -42,6 +44,7 @@ __all__ = [
     "CoulombPairPotential",
     "CoulombSpectrum",
     "Distances",
+    "EnergyForceRegressor",
     "FeatureKernel",
     "Features",
     "InvarianceAudit",
@@ -56,10 +59,12 @@ __all__ = [
     "SymmetrizedKernel",
     "are_equivalent",
     "audit_invariance",
+    "bond_graph",
     "center",
     "coulomb_matrix",
     "direct_product",
     "distances",
+    "feasible_permutations",
     "generate_permutations",
     "group_average",
     "identity",
