@@ -53,6 +53,13 @@ PATTERNS = {  # what the quick form still has to show
         > 5 * v[f"right labels: {feature}, + {moved}, {moved}"]
         for feature, moved in (("positions", "rotated"), ("positions", "permuted"), ("distances", "permuted"))
     ),
+    "12": lambda v: (
+        v["bells 0 apart: integral"] == pytest.approx(1.2533141373, rel=1e-9)
+        and v["three ways to fit agree to"] < 1e-9
+        and 0.2 < v["length scale of least validation error (Å)"] < 0.8
+        and v["force from 9 energies, Gaussian: mean error (eV/Å)"]
+        < v["force from 9 energies, Laplacian: mean error (eV/Å)"]
+    ),
 }
 
 
