@@ -43,11 +43,13 @@ class ObservationSystem:
         self.kernel = kernel
         self.copies = copies
         self.noise = noise
+        available = self._available()
         A = self._allocate(len(copies) * self.b)
         size = f"{8e-9 * A.size:.2g} GB"
+        free = "" if available is None else f" ({1e-9 * available:.2g} GB available)"
         with tqdm(
             total=len(copies) * (len(copies) + 1) // 2,
-            desc=f"kernel matrix of {size}",
+            desc=f"kernel matrix of {size}{free}",
             unit=" pairs",
             unit_scale=True,
             disable=not progress or len(A) < LONG,
@@ -110,13 +112,18 @@ class ObservationSystem:
 
     def _allocate(self, rows: int) -> Array:
         """Memory for a matrix of so many rows, or an error that says how many configurations would fit."""
-        backend = get_array_module(self.copies.X).__name__
-        available = available_bytes(backend)
+        available = self._available()
         fit = "fewer" if available is None else f"at most {int((available / 8) ** 0.5 / self.b)}"
         remedy = f"learn from {fit} of these {rows // self.b} configurations with {self.b} observations each"
         if self.b > 1:
             remedy += ', or targets="energies", which has one observation a configuration'
-        return empty_square(rows, remedy, backend)
+        return empty_square(rows, remedy, self._backend())
+
+    def _available(self) -> int | None:
+        return available_bytes(self._backend())
+
+    def _backend(self) -> str:
+        return get_array_module(self.copies.X).__name__
 
     @contextmanager
     def _explained(self, largest: Array) -> Iterator[None]:
