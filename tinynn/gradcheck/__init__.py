@@ -1,6 +1,6 @@
 """Numerical checks of hand-written gradients that name the mistake."""
 
-from tinynn.gradcheck.checks import check_layer, check_loss, check_model
+from tinynn.gradcheck.checks import check_layer, check_loss, check_model, check_tangents
 from tinynn.gradcheck.comparison import (
     GradientBatchWarning,
     GradientFlatWarning,
@@ -16,4 +16,5 @@ __all__ = [
     "check_layer",
     "check_loss",
     "check_model",
+    "check_tangents",
 ]

@@ -1,4 +1,4 @@
-"""check_layer, check_loss, check_model: compare hand-written derivatives with differences."""
+"""check_layer, check_tangents, check_loss, check_model: compare hand-written derivatives with differences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from tinynn.gradcheck.comparison import GradientReport, compare
 from tinynn.gradcheck.diagnosis import close
-from tinynn.gradcheck.subjects import LayerSubject, LossSubject, ModelSubject
+from tinynn.gradcheck.subjects import LayerSubject, LossSubject, ModelSubject, TangentSubject
 from tinynn.nn import Layer, Loss, Sequential
 
 
@@ -53,6 +53,49 @@ def check_layer(
     for name, x in subject.parameters().items():
         _check_float64(x, f"parameter {name} of {layer!r}")
     return compare(subject, np.random.default_rng(rng), rtol)
+
+
+def check_tangents(
+    layer: Layer, X: np.ndarray, *, rng: int | np.random.Generator | None = 0, rtol: float = 1e-6
+) -> GradientReport:
+    """Compare a layer's tangents with differences, after `check_layer`.
+
+    Losses of slopes, like those of forces, need them. Where the gradient of such a loss is wrong, this says
+    which method of the layer is: X moves along a random Ẋ, and the pair of Y and Ẏ is a function of both.
+    By Ẋ its derivative has to be what backward says, or else forward_tangent is wrong; by X and the
+    parameters it has to be what backward_tangent says.
+
+    Parameters
+    ----------
+    layer : Layer
+        With float64 parameters.
+    X : (M, n_in), float64
+        As in `check_layer`.
+    rng, rtol
+        As in `check_layer`; rng draws Ẋ too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `check_layer`.
+    NotImplementedError
+        If the layer has no tangents.
+
+    Warns
+    -----
+    GradientKinkWarning, GradientFlatWarning, GradientBatchWarning
+        As in `check_layer`.
+    """
+    report = check_layer(layer, X, rng=rng, rtol=rtol)
+    if not report.ok:
+        return report
+    rng = np.random.default_rng(rng)
+    subject = TangentSubject(layer, X, rng.standard_normal(X.shape))
+    report = compare(subject, rng, rtol)
+    of_forward = [f"forward_tangent, {words}" for words in report.diagnosis if words.startswith("Xdot:")]
+    of_backward = [f"backward_tangent, {words}" for words in report.diagnosis]
+    found = of_forward or of_backward or _input_gradients(subject)
+    return GradientReport(not found, report.max_relative_error, tuple(found), report.errors)
 
 
 def check_loss(
@@ -141,6 +184,18 @@ def check_model(
         return report
     found = _wrong_part(subject, rtol) or left_out or report.diagnosis
     return GradientReport(False, report.max_relative_error, tuple(found), report.errors)
+
+
+def _input_gradients(subject: TangentSubject) -> list[str]:
+    """The other methods that return dX, if it is not that of backward."""
+    subject.forward()
+    dY = subject.arguments["dY"][:, 1]
+    dX = subject.layer.backward(dY).copy()
+    others = {
+        "backward_input": subject.layer.backward_input(dY),
+        "backward_tangent": subject.layer.backward_tangent(dY, dY)[0],
+    }
+    return [f"{name}: its dX is not that of backward" for name, x in others.items() if not close(x, dX)]
 
 
 def _wrong_part(subject: ModelSubject, rtol: float) -> list[str]:

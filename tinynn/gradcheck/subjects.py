@@ -131,6 +131,31 @@ class LayerSubject(Subject):
         self.arguments["dY"] = self.upstream.copy()
 
 
+class TangentSubject(LayerSubject):
+    """A layer on a batch X that moves along Xdot: the pair of Y and its tangent, a function of both.
+
+    Its gradient by Xdot is what backward says, those by X and by the parameters what backward_tangent says.
+    """
+
+    def __init__(self, layer: Layer, X: np.ndarray, Xdot: np.ndarray) -> None:
+        super().__init__(layer, X)
+        self.arguments["Xdot"] = Xdot.copy()
+
+    def variables(self) -> dict[str, np.ndarray]:
+        return super().variables() | {"Xdot": self.arguments["Xdot"]}
+
+    def forward(self) -> Any:
+        Y, Ydot = super().forward(), self.layer.forward_tangent(self.arguments["Xdot"])
+        return None if Y is None or Ydot is None else np.stack([Y, Ydot], axis=1)
+
+    def backward(self) -> dict[str, np.ndarray | None]:
+        dYdot, dY = np.moveaxis(self.arguments["dY"], 1, 0)  # the weights of Y and of Ydot
+        dXdot = self.layer.backward(dY)
+        _, dX = self.layer.backward_tangent(dY, dYdot)
+        parameters = {name: getattr(layer, f"d{attribute}", None) for name, layer, attribute in self.slots()}
+        return _copied({"X": dX, "Xdot": dXdot} | parameters)
+
+
 class LossSubject(Subject):
     """A loss for a prediction and a target."""
 

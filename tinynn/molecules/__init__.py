@@ -6,6 +6,7 @@ Configurations are arrays R (M samples, N atoms, D dimensions).
 from tinynn.molecules.audit import InvarianceAudit, audit_invariance
 from tinynn.molecules.bonds import bond_graph, feasible_permutations
 from tinynn.molecules.coulomb import CoulombMatrix, CoulombSpectrum, coulomb_matrix
+from tinynn.molecules.energy_network import EnergyAndForces, EnergyForceLoss
 from tinynn.molecules.features import (
     Distances,
     Features,
@@ -33,6 +34,7 @@ from tinynn.molecules.groups import (
 from tinynn.molecules.kernels import AtomPairKernel, FeatureKernel, SymmetrizedKernel
 from tinynn.molecules.learned_features import NetworkFeatures
 from tinynn.molecules.permutations import generate_permutations, like_atom_generators
+from tinynn.molecules.neural_forces import NeuralForceField
 from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
 from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
 from tinynn.molecules.symmetry_functions import AngularSymmetryFunctions, RadialSymmetryFunctions
@@ -45,6 +47,8 @@ __all__ = [
     "CoulombSpectrum",
     "Distances",
     "EnergyForceRegressor",
+    "EnergyAndForces",
+    "EnergyForceLoss",
     "FeatureKernel",
     "Features",
     "InvarianceAudit",
@@ -52,6 +56,7 @@ __all__ = [
     "LennardJones",
     "Morse",
     "NetworkFeatures",
+    "NeuralForceField",
     "PairPotential",
     "Positions",
     "RadialSymmetryFunctions",

@@ -1,5 +1,7 @@
 """Activations: each a function and its derivative, side by side, safe for any z.
 
+The smooth ones give their second derivative too, so that networks built of them can learn slopes.
+
 No exponential here ever gets a positive argument, so none overflows. What the derivative needs is
 cached by forward: A where the derivative is simplest in the output, Z where it needs the input.
 """
@@ -38,7 +40,33 @@ class Activation(Layer):
         return shape
 
 
-class Sigmoid(Activation):
+class SmoothActivation(Activation):
+    """a = σ(z) with the slope σ'(z) and the curvature σ''(z)."""
+
+    Zdot = Cached("backward_tangent before forward_tangent")
+
+    def slope(self, out: Array = None) -> Array:
+        """σ'(z) for the z of the last forward."""
+        raise NotImplementedError(f"{type(self).__name__} does not define slope")
+
+    def curvature(self) -> Array:
+        """σ''(z) for the z of the last forward."""
+        raise NotImplementedError(f"{type(self).__name__} does not define curvature")
+
+    def backward(self, dA: Array) -> Array:
+        slope = self.slope(out=self.out_grad)
+        return self.xp.multiply(slope, dA, out=slope)
+
+    def forward_tangent(self, Zdot: Array) -> Array:
+        self.Zdot = Zdot
+        return self.slope() * Zdot  # Ȧ = σ'(z) Ż
+
+    def backward_tangent(self, dA: Array, dAdot: Array) -> tuple[Array, Array]:
+        slope = self.slope()
+        return slope * dA, slope * dAdot + self.curvature() * self.Zdot * dA  # dŻ = σ' dȦ + σ'' Ż dA
+
+
+class Sigmoid(SmoothActivation):
     """σ(z) = 1 / (1 + exp(-z)), between 0 and 1; σ' = σ (1 - σ). S4 (26), (27)."""
 
     A = Cached()
@@ -47,13 +75,16 @@ class Sigmoid(Activation):
         self.A = sigmoid(Z, self.xp, out=self.out)
         return self.A
 
-    def backward(self, dA: Array) -> Array:
-        slope = self.xp.subtract(1, self.A, out=self.out_grad)
+    def slope(self, out: Array = None) -> Array:
+        slope = self.xp.subtract(1, self.A, out=out)
         slope *= self.A  # σ'(z) = σ(z) (1 - σ(z))                                            S4 (27)
-        return self.xp.multiply(slope, dA, out=slope)
+        return slope
+
+    def curvature(self) -> Array:
+        return (1 - 2 * self.A) * self.slope()  # σ'' = σ' (1 - 2 σ)
 
 
-class Tanh(Activation):
+class Tanh(SmoothActivation):
     """tanh(z), between -1 and 1; tanh' = 1 - tanh²."""
 
     A = Cached()
@@ -62,10 +93,12 @@ class Tanh(Activation):
         self.A = self.xp.tanh(Z, out=self.out)
         return self.A
 
-    def backward(self, dA: Array) -> Array:
-        slope = self.xp.multiply(self.A, self.A, out=self.out_grad)
-        slope = self.xp.subtract(1, slope, out=slope)  # tanh'(z) = 1 - tanh²(z)
-        return self.xp.multiply(slope, dA, out=slope)
+    def slope(self, out: Array = None) -> Array:
+        slope = self.xp.multiply(self.A, self.A, out=out)
+        return self.xp.subtract(1, slope, out=slope)  # tanh'(z) = 1 - tanh²(z)
+
+    def curvature(self) -> Array:
+        return -2 * self.A * self.slope()  # tanh'' = -2 tanh tanh'
 
 
 class ReLU(Activation):
@@ -108,7 +141,7 @@ class LeakyReLU(Activation):
         return f"LeakyReLU({self.negative_slope:g})"
 
 
-class Softplus(Activation):
+class Softplus(SmoothActivation):
     """ln(1 + exp(z)), a smooth ReLU; its derivative is the sigmoid."""
 
     Z = Cached()
@@ -117,12 +150,15 @@ class Softplus(Activation):
         self.Z = Z
         return softplus(Z, self.xp, out=self.out)
 
-    def backward(self, dA: Array) -> Array:
-        slope = sigmoid(self.Z, self.xp, out=self.out_grad)  # softplus'(z) = σ(z)
-        return self.xp.multiply(slope, dA, out=slope)
+    def slope(self, out: Array = None) -> Array:
+        return sigmoid(self.Z, self.xp, out=out)  # softplus'(z) = σ(z)
+
+    def curvature(self) -> Array:
+        S = self.slope()
+        return S * (1 - S)  # softplus'' = σ' = σ (1 - σ)
 
 
-class SiLU(Activation):
+class SiLU(SmoothActivation):
     """z σ(z), a smooth ReLU that dips below zero.
 
     Source: Elfwing et al. 2018, "Sigmoid-weighted linear units".
@@ -134,12 +170,16 @@ class SiLU(Activation):
         self.Z, self.S = Z, sigmoid(Z, self.xp)
         return self.xp.multiply(Z, self.S, out=self.out)
 
-    def backward(self, dA: Array) -> Array:
-        slope = self.xp.subtract(1, self.S, out=self.out_grad)
+    def slope(self, out: Array = None) -> Array:
+        slope = self.xp.subtract(1, self.S, out=out)
         slope *= self.Z
         slope += 1
         slope *= self.S  # (z σ)' = σ + z σ' = σ (1 + z (1 - σ))
-        return self.xp.multiply(slope, dA, out=slope)
+        return slope
+
+    def curvature(self) -> Array:
+        S = self.S
+        return S * (1 - S) * (2 + self.Z * (1 - 2 * S))  # (z σ)'' = 2 σ' + z σ'' = σ' (2 + z (1 - 2 σ))
 
 
 class Softmax(Activation):

@@ -4,6 +4,11 @@ Notation of the slides: layer l maps a^{l-1} to z^l and a^l; here X is what ente
 leaves it, one sample a row. ``dY`` is short for the derivative of the loss with respect to Y, and so
 for every name: backward receives dY, stores dW for each parameter W, and returns dX.
 
+A dot is the derivative by ε at ε = 0, where X moves along Ẋ (``Xdot``) and dY along dẎ (``dYdot``): the
+tangents of forward and backward, for losses of slopes like those of forces. With them the derivative of a
+slope by every parameter is one more pass, as exact as backward (Pearlmutter 1994, "Fast exact multiplication
+by the Hessian"). A layer needs them only for that.
+
 The same line serves teaching and training. By itself a layer allocates what it returns
 (``out=None``). Bound to a batch size (`Layer.bind`, done by `tinynn.training.fit`), it writes into
 buffers, and a training step allocates nothing for its activations.
@@ -26,13 +31,16 @@ Shape = tuple[int, ...]
 class Cached:
     """An attribute that forward sets for backward; reading it too early is an error that says so."""
 
+    def __init__(self, mistake: str = "backward before forward") -> None:
+        self.mistake = mistake
+
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, layer: object, owner: type) -> Any:
         if layer is None:
             return self
-        raise RuntimeError(f"{owner.__name__}: backward before forward (no {self.name} is cached yet)")
+        raise RuntimeError(f"{owner.__name__}: {self.mistake} (no {self.name} is cached yet)")
 
 
 class Layer(OnBackend):
@@ -81,6 +89,34 @@ class Layer(OnBackend):
     def backward_parameters(self, dY: Array) -> None:
         """Only the gradients of the parameters: the first layer of a training step needs no dX."""
         self.backward(dY)
+
+    def backward_input(self, dY: Array) -> Array:
+        """Only dX; a layer with parameters leaves dW alone."""
+        return self.backward(dY)
+
+    def forward_tangent(self, Xdot: Array) -> Array:
+        """Ẏ, where the X of the last forward moves along Ẋ; keeps what backward_tangent needs."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward_tangent")
+
+    def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
+        """The dX of backward(dY), and dẊ, where X moves along the last forward_tangent's Ẋ and dY along dẎ.
+
+        Sets dW for every W to the tangent of dW: the derivative by W of sum(dẎ * Y + dY * Ẏ), of which
+        dẊ is the derivative by X.
+
+        Raises
+        ------
+        RuntimeError
+            Before the first forward_tangent.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define backward_tangent")
+
+    @property
+    def has_tangents(self) -> bool:
+        """Whether this layer and all inside it define their tangents."""
+        return all(
+            type(layer).backward_tangent is not Layer.backward_tangent for _, layer in self.named_layers()
+        )
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters, if there are any, from `rng`."""
@@ -149,6 +185,7 @@ class Dense(Layer):
     """
 
     X = Cached()
+    Xdot = Cached("backward_tangent before forward_tangent")
     n_in: int
 
     def __init__(
@@ -190,12 +227,24 @@ class Dense(Layer):
 
     def backward(self, dY: Array) -> Array:
         self.backward_parameters(dY)
+        return self.backward_input(dY)
+
+    def backward_input(self, dY: Array) -> Array:
         return self.xp.dot(dY, self.W, out=self.out_grad)  # dL/da^{l-1} = (W^l)' dL/dz^l      S4 BP2
 
     def backward_parameters(self, dY: Array) -> None:
         self.dW = self.xp.dot(dY.T, self.X, out=self.dW)  # dL/dW^l = dL/dz^l (a^{l-1})'      S4 BP3
         if self.b is not None:
             self.db = dY.sum(axis=0, out=self.db)  # dL/db^l = dL/dz^l, summed over the batch      S4 BP4
+
+    def forward_tangent(self, Xdot: Array) -> Array:
+        self.Xdot = Xdot
+        return self.xp.dot(Xdot, self.W.T)  # Ẏ = Ẋ W'
+
+    def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
+        self.backward_parameters(dYdot)
+        self.dW += self.xp.dot(dY.T, self.Xdot)  # dẆ = dẎ' X + dY' Ẋ
+        return self.backward_input(dY), self.xp.dot(dYdot, self.W)  # dẊ = dẎ W
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape[1:] != (self.n_in,):
@@ -297,6 +346,21 @@ class Chain(Layer):
             dY = layer.backward(dY)
         self.layers[0].backward_parameters(dY)
 
+    def backward_input(self, dY: Array) -> Array:
+        for layer in reversed(self.layers):
+            dY = layer.backward_input(dY)
+        return dY
+
+    def forward_tangent(self, Xdot: Array) -> Array:
+        for layer in self.layers:
+            Xdot = layer.forward_tangent(Xdot)
+        return Xdot
+
+    def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
+        for layer in reversed(self.layers):
+            dY, dYdot = layer.backward_tangent(dY, dYdot)
+        return dY, dYdot
+
     def initialize(self, rng: np.random.Generator) -> None:
         for layer in self.layers:
             layer.initialize(rng)
@@ -356,6 +420,16 @@ class Residual(Chain):
 
     def backward(self, dY: Array) -> Array:
         return self.xp.add(dY, super().backward(dY), out=self.out_grad)
+
+    def backward_input(self, dY: Array) -> Array:
+        return self.xp.add(dY, super().backward_input(dY), out=self.out_grad)
+
+    def forward_tangent(self, Xdot: Array) -> Array:
+        return Xdot + super().forward_tangent(Xdot)  # Ẏ = Ẋ + ḟ
+
+    def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
+        dX, dXdot = super().backward_tangent(dY, dYdot)
+        return dY + dX, dYdot + dXdot
 
     def output_shape(self, shape: Shape) -> Shape | None:
         after = super().output_shape(shape)

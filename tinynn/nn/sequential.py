@@ -182,6 +182,20 @@ class Sequential(Chain):
         super().backward_parameters(self._check_gradient(dY))
         self._collect()
 
+    def backward_input(self, dY: Array) -> Array:
+        """dL/dX (M, n_in) as `backward` returns it; `grad` is left alone."""
+        return super().backward_input(self._check_gradient(dY))
+
+    def forward_tangent(self, Xdot: Array) -> Array:
+        """The change (M, n_out) of the outputs of the last forward as X moves along Xdot (M, n_in)."""
+        return super().forward_tangent(self.check_input(Xdot, finite=False))
+
+    def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
+        """As `Layer.backward_tangent`; fills `grad` with the tangent of what `backward` would fill in."""
+        dX, dXdot = super().backward_tangent(self._check_gradient(dY), self._check_gradient(dYdot))
+        self._collect()
+        return dX, dXdot
+
     def _check_gradient(self, dY: Array) -> Array:
         shape = self.shape_out
         if type(dY) is not type(self._theta) or dY.dtype != self.dtype or dY.shape != shape:
