@@ -5,8 +5,10 @@ Configurations are arrays R (M samples, N atoms, D dimensions).
 
 from tinynn.molecules.audit import InvarianceAudit, audit_invariance
 from tinynn.molecules.bonds import bond_graph, feasible_permutations
+from tinynn.molecules.calculator import ModelCalculator
 from tinynn.molecules.coulomb import CoulombMatrix, CoulombSpectrum, coulomb_matrix
 from tinynn.molecules.energy_network import EnergyAndForces, EnergyForceLoss
+from tinynn.molecules.extxyz import Configurations, read_extxyz, write_extxyz
 from tinynn.molecules.features import (
     Distances,
     Features,
@@ -33,30 +35,38 @@ from tinynn.molecules.groups import (
 )
 from tinynn.molecules.kernels import AtomPairKernel, FeatureKernel, SymmetrizedKernel
 from tinynn.molecules.learned_features import NetworkFeatures
-from tinynn.molecules.permutations import generate_permutations, like_atom_generators
 from tinynn.molecules.neural_forces import NeuralForceField
+from tinynn.molecules.on_the_fly import LearningCalculator, learn_on_the_fly
+from tinynn.molecules.on_the_fly_log import Comparison, OnTheFlyLog
+from tinynn.molecules.permutations import generate_permutations, like_atom_generators
 from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
 from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
 from tinynn.molecules.symmetry_functions import AngularSymmetryFunctions, RadialSymmetryFunctions
+from tinynn.molecules.units import convert_energy, energy_units
 
 __all__ = [
     "AngularSymmetryFunctions",
     "AtomPairKernel",
+    "Comparison",
+    "Configurations",
     "CoulombMatrix",
     "CoulombPairPotential",
     "CoulombSpectrum",
     "Distances",
-    "EnergyForceRegressor",
     "EnergyAndForces",
     "EnergyForceLoss",
+    "EnergyForceRegressor",
     "FeatureKernel",
     "Features",
     "InvarianceAudit",
     "InverseDistances",
+    "LearningCalculator",
     "LennardJones",
+    "ModelCalculator",
     "Morse",
     "NetworkFeatures",
     "NeuralForceField",
+    "OnTheFlyLog",
     "PairPotential",
     "Positions",
     "RadialSymmetryFunctions",
@@ -66,14 +76,17 @@ __all__ = [
     "audit_invariance",
     "bond_graph",
     "center",
+    "convert_energy",
     "coulomb_matrix",
     "direct_product",
     "distances",
+    "energy_units",
     "feasible_permutations",
     "generate_permutations",
     "group_average",
     "identity",
     "inverse_distances",
+    "learn_on_the_fly",
     "like_atom_generators",
     "orbit",
     "pair_distances",
@@ -84,6 +97,7 @@ __all__ = [
     "permute",
     "positions",
     "random_rotation",
+    "read_extxyz",
     "reflect",
     "reflection_group",
     "rotate",
@@ -91,4 +105,5 @@ __all__ = [
     "sample_rotations",
     "sorted_inverse_distances",
     "translate",
+    "write_extxyz",
 ]
