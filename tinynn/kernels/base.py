@@ -4,13 +4,12 @@ A kernel is the inner product of features, k(x, y) = phi(x)'phi(y). S4 (44) show
 the features x_1^2, sqrt(2) x_1 x_2, x_2^2 have the inner product (x'y)^2, for which nobody has to form
 them. All that a method needs of the samples is then the Gram matrix K_ij = k(x_i, x_j).
 
-Every class gives `_tiles`, a function for any tile of the Gram matrix, and the matrix is put together
-from tiles that stay in a fast cache. Of a symmetric one only half is computed.
+Every class gives `_tiles`, a function for any tile of the Gram matrix; see `tinynn.kernels.tiles`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
 from numbers import Real
 from types import ModuleType
 from typing import Any, Self
@@ -19,18 +18,12 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.estimator import Parametrised
+from tinynn.kernels.tiles import TileRows, assemble, combine, constant, contract_below, stored
 from tinynn.validation import check_array, check_number
-
-# BLAS uses threads from 2^19 multiplications on. Inner products over few features are computed tile by
-# tile, below that, in the fastest cache. Those over many come a row of tiles at a time: few large products.
-TILE, TALL_TILE = 120, 480
-FEW_FEATURES = 2**19 // TILE**2
 
 BOUNDS = (1e-5, 1e5)  # scikit-learn's; an optimiser looks for a hyperparameter in between
 
 Bounds = tuple[float, float] | str
-Tiles = Callable[[slice], Array]  # for some rows of a matrix: columns -> that tile of it
-TileRows = Callable[[slice, int], Tiles]  # rows, and how many columns of them will be asked for
 
 
 class Kernel(Parametrised):
@@ -118,7 +111,21 @@ class Kernel(Parametrised):
             As calling the kernel.
         """
         xp, X, _ = self._check(X)
-        return np.array(self._theta_gradient(xp, X, W))
+        return np.array(self._theta_gradient(xp, X, stored(W), xp.diagonal(W)))
+
+    def check_parameters(self) -> None:
+        """Raise for parameters out of their range: a hyperparameter that is not positive, wrong bounds.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the parameter. Whatever computes the kernel checks it as well.
+        """
+        if self.hyperparameter:
+            check_number(
+                getattr(self, self.hyperparameter), self.hyperparameter, low=0, high=np.inf, closed="neither"
+            )
+            self._bounds()
 
     def __add__(self, other: Any) -> Sum:
         other = _as_kernel(other)
@@ -139,14 +146,6 @@ class Kernel(Parametrised):
     __array_ufunc__ = None  # so that NumPy's numbers leave + and * to the kernel
 
     # What a class has to give, on arrays that are checked.
-
-    def _check_parameters(self) -> None:
-        """Raise for parameters out of their range: a hyperparameter that is not positive, wrong bounds."""
-        if self.hyperparameter:
-            check_number(
-                getattr(self, self.hyperparameter), self.hyperparameter, low=0, high=np.inf, closed="neither"
-            )
-            self._bounds()
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         """A function of rows and the number of columns that gives one of columns for tiles of k(x_i, y_j)."""
@@ -174,15 +173,15 @@ class Kernel(Parametrised):
             return xp.zeros((len(X), len(X), 0), dtype=X.dtype)
         return assemble(xp, self._dlog_tiles(xp, X), X, X, self._dlog_diag(xp, X))[:, :, None]
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         if not self._is_free():
             return []
-        on_diagonal = float((xp.diagonal(W) * self._dlog_diag(xp, X)).sum())
-        return [2 * contract_below(xp, self._dlog_tiles(xp, X), X, W) + on_diagonal]
+        on_diagonal = float((W_diag * self._dlog_diag(xp, X)).sum())
+        return [2 * contract_below(xp, self._dlog_tiles(xp, X), W, X) + on_diagonal]
 
     def _check(self, X: Array, Y: Array = None) -> tuple[ModuleType, Array, Array]:
         """The array library, and X and Y (X itself if that is None) in one dtype, once all is checked."""
-        self._check_parameters()
+        self.check_parameters()
         xp = get_array_module(X=X) if Y is None else get_array_module(X=X, Y=Y)
         X = check_array(X, "X", ndim=2)
         if Y is None:
@@ -195,7 +194,9 @@ class Kernel(Parametrised):
         return xp, X.astype(dtype, copy=False), Y[:].astype(dtype, copy=False)
 
     def _is_free(self) -> bool:
-        return bool(self.hyperparameter) and self._bounds() != "fixed"
+        return bool(self.hyperparameter) and not isinstance(
+            getattr(self, f"{self.hyperparameter}_bounds"), str
+        )
 
     def _bounds(self) -> Bounds:
         name = f"{self.hyperparameter}_bounds"
@@ -227,7 +228,7 @@ class Constant(Kernel):
         self.value_bounds = value_bounds
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        return _constant_tiles(xp, X, Y, self.value)
+        return constant(xp, X, Y, self.value)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.value, dtype=X.dtype)
@@ -266,7 +267,7 @@ class White(Kernel):
         self.noise_level_bounds = noise_level_bounds
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        return _constant_tiles(xp, X, Y, 0)
+        return constant(xp, X, Y, 0)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.noise_level, dtype=X.dtype)
@@ -282,6 +283,9 @@ class White(Kernel):
 
     def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
         return self._diag(xp, X)
+
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        return [self.noise_level * float(W_diag.sum())] if self._is_free() else []
 
 
 class _Pair(Kernel):
@@ -304,11 +308,11 @@ class _Pair(Kernel):
         p = len(self.k1.theta)
         return type(self)(self.k1.clone_with_theta(theta[:p]), self.k2.clone_with_theta(theta[p:]))
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
         for name, kernel in (("k1", self.k1), ("k2", self.k2)):
             if not isinstance(kernel, Kernel):
                 raise TypeError(f"{name} must be a Kernel; got {kernel!r}")
-            kernel._check_parameters()
+            kernel.check_parameters()
 
 
 class Sum(_Pair):
@@ -320,13 +324,7 @@ class Sum(_Pair):
     """
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        k1, k2 = self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y)
-
-        def tile_rows(rows: slice, stop: int) -> Tiles:
-            tile1, tile2 = k1(rows, stop), k2(rows, stop)
-            return lambda columns: tile1(columns) + tile2(columns)
-
-        return tile_rows
+        return combine(operator.add, self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.k1._diag(xp, X) + self.k2._diag(xp, X)
@@ -340,8 +338,8 @@ class Sum(_Pair):
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
         return xp.concatenate([self.k1._dtheta(xp, X), self.k2._dtheta(xp, X)], axis=2)
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        return self.k1._theta_gradient(xp, X, W) + self.k2._theta_gradient(xp, X, W)
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        return [g for k in (self.k1, self.k2) for g in k._theta_gradient(xp, X, W, W_diag)]
 
 
 class Product(_Pair):
@@ -353,13 +351,7 @@ class Product(_Pair):
     """
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        k1, k2 = self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y)
-
-        def tile_rows(rows: slice, stop: int) -> Tiles:
-            tile1, tile2 = k1(rows, stop), k2(rows, stop)
-            return lambda columns: tile1(columns) * tile2(columns)
-
-        return tile_rows
+        return combine(operator.mul, self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.k1._diag(xp, X) * self.k2._diag(xp, X)
@@ -379,75 +371,20 @@ class Product(_Pair):
         k1, k2 = (_gram(k, xp, X, X)[:, :, None] for k in (self.k1, self.k2))
         return xp.concatenate([self.k1._dtheta(xp, X) * k2, k1 * self.k2._dtheta(xp, X)], axis=2)
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        k1, k2 = (_gram(k, xp, X, X) for k in (self.k1, self.k2))
-        return self.k1._theta_gradient(xp, X, W * k2) + self.k2._theta_gradient(xp, X, W * k1)
-
-
-def assemble(xp: ModuleType, tile_rows: TileRows, X: Array, Y: Array, diagonal: Array = None) -> Array:
-    """The matrix (M, N) whose tiles `tile_rows` computes; symmetric if its `diagonal` is given."""
-    height = TILE if X.shape[1] < FEW_FEATURES else TALL_TILE
-    K = xp.empty((len(X), len(Y)), dtype=X.dtype)
-    for i in range(0, len(X), height):
-        rows = slice(i, i + height)
-        tiles = tile_rows(rows, len(Y) if diagonal is None else i + height)
-        for j in range(0, len(Y) if diagonal is None else i, TILE):
-            columns = slice(j, j + TILE)
-            tile = tiles(columns)
-            K[rows, columns] = tile
-            if diagonal is not None:
-                K[columns, rows] = tile.T
-        if diagonal is not None:
-            tile = tiles(rows)  # symmetric but for rounding
-            K[rows, rows] = xp.tril(tile) + xp.tril(tile, -1).T
-    if diagonal is not None:
-        every = xp.arange(len(X))
-        K[every, every] = diagonal
-    return K
-
-
-def contract_below(xp: ModuleType, tile_rows: TileRows, X: Array, W: Array) -> float:
-    """The sum of W_ij times the matrix whose tiles `tile_rows` computes, over the triangle i > j."""
-    height = TILE if X.shape[1] < FEW_FEATURES else TALL_TILE
-    total = xp.zeros(())
-    for i in range(0, len(X), height):
-        rows = slice(i, i + height)
-        tiles = tile_rows(rows, i + height)
-        for j in range(0, i, TILE):
-            columns = slice(j, j + TILE)
-            total += xp.einsum("ij,ij->", W[rows, columns], tiles(columns))
-        total += xp.einsum("ij,ij->", xp.tril(W[rows, rows], -1), tiles(rows))
-    return float(total)
-
-
-def matrix_product(A: Array, B: Array) -> TileRows:
-    """A B', by tiles."""
-
-    def tile_rows(rows: slice, stop: int) -> Tiles:
-        if A.shape[1] < FEW_FEATURES:
-            return lambda columns: A[rows] @ B[columns].T
-        product = A[rows] @ B[:stop].T
-        return lambda columns: product[:, columns]
-
-    return tile_rows
-
-
-def elementwise(f: Callable[[Array], Array], tile_rows: TileRows) -> TileRows:
-    """The function `f` of every element of a matrix, by tiles."""
-
-    def of(tiles: Tiles) -> Tiles:
-        return lambda columns: f(tiles(columns))
-
-    return lambda rows, stop: of(tile_rows(rows, stop))
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        # What one factor changes is weighted with the other.
+        return [
+            g
+            for k, other in ((self.k1, self.k2), (self.k2, self.k1))
+            for g in k._theta_gradient(
+                xp, X, combine(operator.mul, W, other._tiles(xp, X, X)), W_diag * other._diag(xp, X)
+            )
+        ]
 
 
 def _gram(kernel: Kernel, xp: ModuleType, X: Array, Y: Array) -> Array:
     diagonal = kernel._diag(xp, X) if Y is X else None
     return assemble(xp, kernel._tiles(xp, X, Y), X, Y, diagonal)
-
-
-def _constant_tiles(xp: ModuleType, X: Array, Y: Array, value: float) -> TileRows:
-    return lambda rows, _: lambda columns: xp.full((len(X[rows]), len(Y[columns])), value, dtype=X.dtype)
 
 
 def _as_kernel(other: Any) -> Kernel | None:

@@ -15,11 +15,15 @@ from tinynn.kernels.base import (
     Kernel,
     Product,
     Sum,
-    TileRows,
     White,
+)
+from tinynn.kernels.tiles import (
+    TileRows,
+    absolute_distances,
     assemble,
+    dot_products,
     elementwise,
-    matrix_product,
+    squared_distances,
 )
 from tinynn.validation import check_integer, check_number
 
@@ -62,7 +66,7 @@ class DotProductKernel(Kernel):
         raise NotImplementedError
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        return elementwise(self.f, matrix_product(X, Y))
+        return elementwise(self.f, dot_products(X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.f((X * X).sum(axis=1))
@@ -119,7 +123,7 @@ class Polynomial(DotProductKernel):
         self.gamma = gamma
         self.coef0 = coef0
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
         check_integer(self.degree, "degree", low=1)
         check_number(self.gamma, "gamma", low=0, high=np.inf, closed="neither")
         check_number(self.coef0, "coef0", low=0, high=np.inf, closed="left")
@@ -411,29 +415,3 @@ def get_kernel(
     if length_scale is None:
         length_scale = 1 / gamma if kind is Laplacian else 1 / math.sqrt(2 * gamma)
     return kind(length_scale)  # type: ignore[call-arg]
-
-
-def squared_distances(xp: ModuleType, X: Array, Y: Array) -> TileRows:
-    """|x_i - y_j|^2, by tiles, in float64.
-
-    |x - y|^2 = |x|^2 - 2 x'y + |y|^2 is one matrix product, but the squares cancel where samples are
-    close to each other and far from 0. So the samples are centred first.
-    """
-    centre = Y.mean(axis=0, dtype=np.float64)
-    X, Y = X - centre, Y - centre
-    left = xp.column_stack([(X * X).sum(axis=1), -2 * X, xp.ones(len(X))])
-    right = xp.column_stack([xp.ones(len(Y)), Y, (Y * Y).sum(axis=1)])
-    # Rounding can leave less than nothing.
-    return elementwise(lambda s: xp.maximum(s, 0, out=s), matrix_product(left, right))
-
-
-def absolute_distances(xp: ModuleType, X: Array, Y: Array) -> TileRows:
-    """|x_i - y_j|_1, by tiles, one component after the other, so that no array has three dimensions."""
-
-    def tile(x: Array, y: Array) -> Array:
-        total = xp.abs(x[:, :1] - y[:, 0])
-        for j in range(1, x.shape[1]):
-            total += xp.abs(x[:, j : j + 1] - y[:, j])
-        return total
-
-    return lambda rows, _: lambda columns: tile(X[rows], Y[columns])
