@@ -196,7 +196,8 @@ class NeuralForceField(Estimator):
         -------
         E : array (M,), or a number for a single configuration
         F : array of the shape of R
-            Minus the gradient of E.
+            Minus the gradient of E. Both in the dtype of R: in float32, an energy of 100 000 has an error
+            of 0.004 from rounding alone.
 
         Raises
         ------
