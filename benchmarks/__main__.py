@@ -7,15 +7,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness import LIMIT, OURS, describe, measure
+from benchmarks.harness import LIMITS, OURS, describe, measure
 from benchmarks.workloads import WORKLOADS
 from tinynn.backend import BACKENDS
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    peers = sorted({name for w in WORKLOADS.values() for name in w.contestants} - {OURS, LIMIT})
+    peers = sorted({name for w in WORKLOADS.values() for name in w.contestants} - {OURS, *LIMITS})
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="tinynn beside its peers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="workloads (default: all of them)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="workloads (default: all that need little time and room)"
+    )
     parser.add_argument("--list", action="store_true", help="say which workloads there are")
     parser.add_argument("--backend", choices=BACKENDS, default="numpy")
     parser.add_argument("--peers", nargs="*", choices=peers, default=peers)
@@ -27,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}")
     if options.list:
         for name, workload in WORKLOADS.items():
-            print(f"{name:<12} {workload.what}")
+            print(f"{name:<20} {workload.what}" + " (only if named)" * workload.on_request)
         return
-    for name in options.names or WORKLOADS:
+    for name in options.names or [name for name, w in WORKLOADS.items() if not w.on_request]:
         record = measure(WORKLOADS[name], options.peers, options.backend)
         print(f"{name}: {describe(record)}")
         if options.out is not None:

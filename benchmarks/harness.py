@@ -22,8 +22,9 @@ import numpy as np
 from tinynn.backend import get_backend
 
 OURS = "tinynn"
-LIMIT = "matrix products"  # no contestant: a bound on what any of them could reach
+PRODUCTS, BYTES = LIMITS = ("matrix products", "reading")  # no contestants: bounds on what they could reach
 ROUNDS = 9
+PAUSE = 0.1  # seconds until the idle threads of the last contestant's BLAS no longer spin
 
 Contestant = Callable[[], Sequence[float]]  # does the work once, returns its losses
 
@@ -44,6 +45,8 @@ class Workload:
         Each returns a function that does the work once.
     targets : {peer: ratio}
         tinynn's time over the peer's that we want to stay below.
+    on_request : bool
+        Whether it runs only if it is named, because it needs much time or room.
     """
 
     what: str
@@ -52,6 +55,7 @@ class Workload:
     units: int
     contestants: Mapping[str, Callable[[Any, str], Contestant]]
     targets: Mapping[str, float]
+    on_request: bool = False
 
 
 def measure(
@@ -67,7 +71,7 @@ def measure(
     runs: dict[str, Contestant] = {}
     missing = {}
     for name, build in workload.contestants.items():
-        if name in (OURS, LIMIT, *peers):
+        if name in (OURS, *LIMITS, *peers):
             try:
                 runs[name] = build(workload.problem, backend)
             except ImportError as error:
@@ -78,6 +82,7 @@ def measure(
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             run()
             seconds[name].append((time.perf_counter() - start) / workload.units)
@@ -121,7 +126,7 @@ def machine(contestants: Collection[str], backend: str) -> dict[str, Any]:
     versions = {"python": platform.python_version(), backend: get_backend(backend).__version__}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions | {name: version(name) for name in contestants if name != LIMIT},
+        "versions": versions | {name: version(name) for name in contestants if name not in LIMITS},
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads(),

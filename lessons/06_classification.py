@@ -353,7 +353,7 @@ for (name, points), style in zip(left.items(), ("o-", ".-"), strict=True):
 ax.loglog(1, max(linear_left, 1e-17), "k*", markersize=12, label="linear, Newton: one step, done")
 ax.set(xlabel="step", ylabel="largest component of dL/dθ",
        title="Newton doubles the digits, descent adds them slowly")  # fmt: skip
-ax.legend(loc="lower center")
+ax.legend(loc="upper right")
 plt.show()
 newton_left = [value for _, value in left["Newton"]]
 print("gradient after each Newton step:", *(f"{value:.0e}" for value in newton_left))

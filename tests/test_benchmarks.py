@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.harness import LIMIT, check_same_losses, describe, measure
-from benchmarks.workloads import WORKLOADS, Training, matrix_products, tinynn_training
+from benchmarks.harness import PRODUCTS, check_same_losses, describe, measure
+from benchmarks.solvers import Regression, Stream
+from benchmarks.training import Training, matrix_products, tinynn_training
+from benchmarks.workloads import WORKLOADS
 
 SIZES = {
     "step": Training(widths=(8, 16, 1), classes=False, samples=40, batch_size=16, epochs=3),
@@ -21,14 +23,14 @@ def small(name, **changes):
     return replace(WORKLOADS[name], problem=training, units=training.steps, **changes)
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("name", SIZES)
 def test_the_record_has_all_that_is_needed_to_compare(name):
     pytest.importorskip("torch")
     record = measure(small(name), peers=["torch"], rounds=3)
     record = json.loads(json.dumps(record))
     assert record["problem"]["widths"] == list(SIZES[name].widths)
-    assert record["seconds"].keys() == {"tinynn", "torch", LIMIT}
-    assert record["ratios"].keys() == {"torch", LIMIT}
+    assert record["seconds"].keys() == {"tinynn", "torch", PRODUCTS}
+    assert record["ratios"].keys() == {"torch", PRODUCTS}
     assert record["targets"] == WORKLOADS[name].targets
     assert record["missing"] == {}
     for part in (*record["seconds"].values(), *record["ratios"].values()):
@@ -57,7 +59,7 @@ def test_contestants_with_another_rate_are_caught():
     def at_twice_the_rate(training, backend):
         return tinynn_training(replace(training, lr=2 * training.lr), backend)
 
-    for name in WORKLOADS:
+    for name in SIZES:
         same = small(name, contestants={"tinynn": tinynn_training, "torch": tinynn_training})
         measure(same, rounds=1)
         other = small(name, contestants={"tinynn": tinynn_training, "torch": at_twice_the_rate})
@@ -67,7 +69,7 @@ def test_contestants_with_another_rate_are_caught():
 
 @pytest.mark.parametrize("theirs", [[1.0, 2.01], [1.0], [float("nan")] * 2])
 def test_losses_that_differ_are_refused(theirs):
-    check_same_losses({"tinynn": [1.0, 2.0], "other": [1.0001, 2.0], LIMIT: []})
+    check_same_losses({"tinynn": [1.0, 2.0], "other": [1.0001, 2.0], PRODUCTS: []})
     with pytest.raises(ValueError, match="other does not do the work"):
         check_same_losses({"tinynn": [1.0, 2.0], "other": theirs})
 
@@ -75,7 +77,7 @@ def test_losses_that_differ_are_refused(theirs):
 def test_a_missing_peer_is_named_and_left_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     record = measure(small("step"), rounds=1)
-    assert record["seconds"].keys() == {"tinynn", LIMIT}
+    assert record["seconds"].keys() == {"tinynn", PRODUCTS}
     assert record["targets"] == {}
     assert "torch" in record["missing"]["torch"]
     assert "torch left out: " in describe(record)
@@ -100,21 +102,43 @@ def test_products_are_those_of_a_training_step(monkeypatch):
         def __getattr__(self, name):
             return getattr(np, name)
 
-    monkeypatch.setattr("benchmarks.workloads.get_backend", lambda name: Counting())
+    monkeypatch.setattr("benchmarks.training.get_backend", lambda name: Counting())
     matrix_products(replace(SIZES["step"], samples=16, epochs=1), "numpy")()
     assert sum(operations) == 2 * 16 * (2 * 8 * 16 + 3 * 16 * 1)
+
+
+@pytest.mark.parametrize("name", [name for name, w in WORKLOADS.items() if isinstance(w.problem, Regression)])
+def test_solvers_and_peers_find_the_same_solution(name):
+    pytest.importorskip("torch")
+    workload = WORKLOADS[name]
+    record = measure(
+        replace(workload, problem=replace(workload.problem, samples=400, features=5)),
+        peers=list(workload.contestants),
+        rounds=1,
+    )
+    assert record["seconds"].keys() == workload.contestants.keys()
+    assert record["missing"] == {}
+
+
+def test_a_stream_is_read_from_files_and_solved():
+    workload = replace(WORKLOADS["stream"], problem=Stream(samples=3000, features=4))
+    runs = {name: build(workload.problem, "numpy") for name, build in workload.contestants.items()}
+    X, y = (np.load(f"{workload.problem.folder}/{name}.npy") for name in "Xy")
+    np.testing.assert_allclose(runs["tinynn"](), np.linalg.lstsq(X, y)[0], rtol=1e-9)
+    assert runs["matrix products"]() == runs["reading"]() == []
 
 
 def test_command_line(capsys, tmp_path, monkeypatch):
     main(["--list"])
     listed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in listed] == list(WORKLOADS)
+    assert [line.split()[0] for line in listed if line.endswith("(only if named)")] == ["stream"]
 
     monkeypatch.setitem(WORKLOADS, "step", small("step"))
     main(["step", "--peers", "--out", str(tmp_path / "new")])
     assert capsys.readouterr().out.startswith("step: one training step of")
     record = json.loads((tmp_path / "new" / "step.json").read_text())
-    assert record["seconds"].keys() == {"tinynn", LIMIT}
+    assert record["seconds"].keys() == {"tinynn", PRODUCTS}
 
     for wrong in (["nothing"], ["--peers", "abacus"], ["--backend", "torch"]):
         with pytest.raises(SystemExit):

@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from tinynn.decomposition import PCA, GaussianRandomProjection
+from tinynn.kernels import Gaussian, GaussianProcessRegressor, KernelRidge, White
 from tinynn.linear_model import ElasticNet, Lasso, LinearRegression, LinearSVC, LogisticRegression, Ridge
 from tinynn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
 
@@ -21,6 +22,10 @@ ESTIMATORS = [
     LogisticRegression(solver="gradient_descent"),
     LinearSVC(),
     LinearSVC(loss="hinge"),
+    KernelRidge(),
+    KernelRidge(kernel="rbf"),
+    GaussianProcessRegressor(),
+    GaussianProcessRegressor(Gaussian() + White()),
 ]
 
 # What scikit-learn skips for its own estimators as well, without these optional parts.

@@ -1,4 +1,4 @@
-"""Data sets of the course: digits, MNIST, Fashion-MNIST, and the NIST problems of linear regression.
+"""Data sets of the course: digits, MNIST, Fashion-MNIST, the NIST problems of linear regression, rMD17.
 
 A file is looked for in the folder that the environment variable ``TINYNN_DATA`` names, then in the
 user's cache, and is downloaded into that cache if it is in neither. Wherever it comes from, the
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import zlib
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinynn.data import Dataset
+from tinynn.data import Configurations, Dataset
 
 
 class DatasetError(OSError):
@@ -243,22 +244,70 @@ def _wampler(name: str) -> ReferenceRegression:
 
 
 def _read_nist(file: str) -> str:
-    """The text of a file in the folder nist, its checksum verified."""
+    return _read_local(f"nist/{file}", _NIST_MD5[file]).decode()
+
+
+RMD17 = ("ethanol", "benzene")
+_RMD17_MD5 = {"ethanol": "ccc8bfcd9c76005408d875fdc4b904ea", "benzene": "6e209de77775e598897a8c9194e904f0"}
+
+
+def rmd17(molecule: str = "ethanol", split: int = 1) -> tuple[Configurations, Configurations]:
+    """Frames of a molecular-dynamics trajectory at 500 K, energies and forces from PBE/def2-SVP.
+
+    The file lies in the folder ``md17`` of ``$TINYNN_DATA``. Neighbouring frames of a trajectory are much
+    alike, so the source warns against training on more than its 1000.
+
+    Parameters
+    ----------
+    molecule : str
+        One of ``RMD17``: ethanol has 9 atoms, benzene 12.
+    split : int
+        Which of the source's splits: 1 to 5 for ethanol, 1 for benzene.
+
+    Returns
+    -------
+    train, test : Configurations
+        1000 frames each, in the order of the source; none is in both. Energies in kcal/mol.
+
+    Raises
+    ------
+    ValueError
+        If there is no such molecule or split.
+    DatasetError
+        If the file is missing or is not the original.
+
+    References
+    ----------
+    Christensen, von Lilienfeld 2020, Mach. Learn.: Sci. Technol. 1, 045018.
+    """
+    if molecule not in RMD17:
+        raise ValueError(f"molecule must be one of {', '.join(RMD17)}; got {molecule!r}")
+    content = _read_local(f"md17/rmd17_{molecule}.npz", _RMD17_MD5[molecule])
+    with np.load(io.BytesIO(content)) as arrays:
+        splits = sum(name.startswith("train_") for name in arrays)
+        if split not in range(1, splits + 1):
+            raise ValueError(f"split must be an integer from 1 to {splits} for {molecule}; got {split!r}")
+        z, R, E, F = (arrays[name] for name in "zREF")
+        rows = arrays[f"train_{split:02}"], arrays[f"test_{split:02}"]
+    train, test = (Configurations(z, R[part], E[part], F[part]) for part in rows)
+    return train, test
+
+
+def _read_local(name: str, md5: str) -> bytes:
+    """The content of a file that is nowhere to download, its checksum verified."""
     folder = os.environ.get("TINYNN_DATA")
-    path = Path(folder or "", "nist", file).expanduser()
-    remedy = f"set TINYNN_DATA to a folder that contains nist/{file}"
+    path = Path(folder or "", name).expanduser()
+    remedy = f"set TINYNN_DATA to a folder that contains {name}"
     if not folder or not path.exists():
-        raise DatasetError(f"nist/{file} is not in $TINYNN_DATA ({folder or 'not set'}); {remedy}")
+        raise DatasetError(f"{name} is not in $TINYNN_DATA ({folder or 'not set'}); {remedy}")
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error}); {remedy}") from error
-    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if md5 != _NIST_MD5[file]:
-        raise DatasetError(
-            f"{path} is not the original: it has MD5 {md5}, wanted {_NIST_MD5[file]}; {remedy}"
-        )
-    return content.decode()
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise DatasetError(f"{path} is not the original: it has MD5 {found}, wanted {md5}; {remedy}")
+    return content
 
 
 def _labelled_images(images: _File, labels: _File) -> Dataset:

@@ -195,12 +195,12 @@ def test_other_array_library(kind, device):
 
 
 MEMORY = """
-import resource, sys
 import numpy as np
 from tinynn.linalg import {kind}, row_blocks
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def peak():  # getrusage would tell the peak of the process that started this one, if that is higher
+    [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    return int(line.split()[1]) // 1024
 
 X = np.load("X.npy", mmap_mode="r")
 y = np.load("y.npy", mmap_mode="r")
@@ -211,9 +211,10 @@ print(peak(), peak() - before, *rows.solve().coef)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak of memory")
 @either
-def test_two_million_rows_from_disk_in_little_memory(kind, tmp_path):
-    M, n = 2_000_000, 50
+def test_ten_million_rows_from_disk_in_little_memory(kind, tmp_path):
+    M, n = 10_000_000, 50
     rng = np.random.default_rng(0)
     w = np.arange(1.0, n + 1)
     X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float64, (M, n))
@@ -229,6 +230,6 @@ def test_two_million_rows_from_disk_in_little_memory(kind, tmp_path):
         text=True,
         check=True,
     ).stdout.split()
-    assert int(output[0]) < 300  # MiB in all; the file has 800
+    assert int(output[0]) < 300  # MiB in all; the file has 4000
     assert int(output[1]) < 50
     np.testing.assert_allclose([float(v) for v in output[2:]], w, rtol=1e-9)

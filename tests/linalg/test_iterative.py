@@ -28,6 +28,17 @@ def test_gradient_is_the_derivative_of_the_loss(alpha):
     assert iterative.loss(X, Y, W, 0) == pytest.approx(np.mean((X @ W - Y) ** 2) / 2)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 3.0])
+def test_gradient_is_that_of_torch(alpha):
+    torch = pytest.importorskip("torch")
+    W = rng.standard_normal((3, 1))
+    w, A, b = torch.tensor(W, requires_grad=True), torch.tensor(X), torch.tensor(Y)
+    loss = ((A @ w - b) ** 2).sum() / 160 + alpha * (w**2).sum() / 160
+    loss.backward()
+    assert iterative.loss(X, Y, W, alpha) == pytest.approx(loss.item(), rel=1e-14)
+    np.testing.assert_allclose(iterative.gradient(X, Y, W, alpha), w.grad.numpy(), rtol=1e-12)
+
+
 def test_gradient_descent_follows_its_law():
     """Along each eigenvector of the Hessian the error shrinks by |1 - eta lambda| a step."""
     eta = 0.5 / EIGENVALUES[-1]

@@ -33,6 +33,22 @@ def test_agrees_with_scikit_learn_on_real_data(name, fit_intercept):
         np.testing.assert_allclose(ours.score(X, y), theirs.score(X, y), rtol=1e-6)
 
 
+def test_subgradient_of_torch_vanishes_at_the_minimum():
+    torch = pytest.importorskip("torch")
+    X, y = load("diabetes")
+    alpha, l1_ratio = 0.2, 0.8
+    model = ElasticNet(alpha, l1_ratio=l1_ratio, tol=1e-14, max_iter=10_000).fit(X, y)
+    w = torch.tensor(model.coef_, requires_grad=True)
+    residual = torch.tensor(X) @ w + model.intercept_ - torch.tensor(y)
+    smooth = (residual**2).mean() / 2 + alpha * (1 - l1_ratio) / 2 * (w**2).sum()
+    smooth.backward()
+    used = model.coef_ != 0
+    assert 0 < used.sum() < len(used)
+    slope, l1 = w.grad.numpy(), alpha * l1_ratio
+    np.testing.assert_allclose(slope[used], -l1 * np.sign(model.coef_[used]), rtol=1e-6)
+    assert (np.abs(slope[~used]) <= l1).all()
+
+
 @settings(max_examples=30)
 @given(st.integers(0, 1000), st.floats(0.01, 1), st.floats(0.1, 1), st.integers(1, 6))
 def test_dual_gap_bounds_the_distance_to_the_minimum(seed, alpha, l1_ratio, sweeps):

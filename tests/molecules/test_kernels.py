@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tinynn import molecules
 from tinynn.backend import asarray, to_numpy
-from tinynn.kernels import Gaussian, Matern52, Polynomial
+from tinynn.kernels import Gaussian, Matern52, Polynomial, White
 from tinynn.molecules import (
     AtomPairKernel,
     FeatureKernel,
@@ -105,7 +105,8 @@ def test_derivative_by_the_hyperparameters(name, R):
         slope = (kernel.clone_with_theta(theta + h)(R) - kernel.clone_with_theta(theta - h)(R)) / 2e-5
         assert_allclose(dK[..., p], slope, atol=1e-8 * abs(slope).max())
     W = np.random.default_rng(0).normal(size=(12, 12))
-    assert_allclose(kernel.theta_gradient(R, W), np.einsum("ij,ijp->p", W, dK))
+    gradient = kernel.theta_gradient(R, np.tril(W))  # the upper triangle is not read
+    assert_allclose(gradient, np.einsum("ij,ijp->p", np.tril(W) + np.tril(W, -1).T, dK))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,17 @@ def test_many_samples_come_in_tiles(name):
     kernel, _ = KERNELS[name]
     R = configurations(300, 4, 2)
     assert_allclose(kernel(R)[290:, :3], kernel(R[290:], R[:3]), rtol=1e-10)
+
+
+def test_features_of_rows_and_sums_with_other_kernels():
+    """A deep kernel on rows (M, n), with noise, as a Gaussian process takes it."""
+    X = np.random.default_rng(0).normal(size=(200, 6))
+    deep = FeatureKernel(Gaussian(1.0), NETWORK.predict)
+    kernel = 2.0 * deep + White(0.1)
+    K = Gaussian(1.0)(NETWORK.predict(X))
+    assert_allclose(kernel(X), 2 * K + 0.1 * np.eye(200), rtol=1e-12)
+    assert_allclose(kernel.diag(X), 2.1)
+    assert kernel.dtheta(X).shape == (200, 200, 3)
 
 
 def test_a_model_on_an_invariant_kernel_is_invariant(R):
@@ -307,6 +319,7 @@ def test_parameters_can_be_read_and_set(R):
         (lambda R: SymmetrizedKernel(on_positions, 3)(R), TypeError, "^group must be a sequence"),
         (lambda R: SymmetrizedKernel(on_positions, LIKE)(R[:, :3]), ValueError, "^permutation has shape"),
         (lambda R: SymmetrizedKernel(on_positions, LIKE).dx(R), TypeError, "^dx needs a kernel with k"),
+        (lambda R: on_positions.dxdy(R), TypeError, "^FeatureKernel has no dxdy"),
         (partial(audit_invariance, Gaussian()), ValueError, "^X has 3 dimensions"),
     ],
 )

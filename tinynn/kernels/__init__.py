@@ -16,12 +16,16 @@ from tinynn.kernels.functions import (
     White,
     get_kernel,
 )
+from tinynn.kernels.gaussian_process import GaussianProcessRegressor
+from tinynn.kernels.ridge import KernelRidge
 
 __all__ = [
     "Constant",
     "DotProductKernel",
     "Gaussian",
+    "GaussianProcessRegressor",
     "Kernel",
+    "KernelRidge",
     "Laplacian",
     "Linear",
     "Matern32",

@@ -4,8 +4,8 @@ A kernel is the inner product of features, k(x, y) = phi(x)'phi(y). S4 (44) show
 the features x_1^2, sqrt(2) x_1 x_2, x_2^2 have the inner product (x'y)^2, for which nobody has to form
 them. All that a method needs of the samples is then the Gram matrix K_ij = k(x_i, x_j).
 
-Every class gives `_entries`, a function for any piece of the Gram matrix, and the matrix is put
-together from pieces that stay in a fast cache. Of a symmetric one only half is computed.
+Every class gives `_tiles`, a function for any tile of the Gram matrix, and the matrix is put together
+from tiles that stay in a fast cache. Of a symmetric one only half is computed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,16 @@ from tinynn.backend import Array, get_array_module
 from tinynn.estimator import Parametrised
 from tinynn.validation import check_array, check_number
 
-TILE = 256  # rows and columns of a piece: with its temporaries 1 MiB of float64
+# BLAS uses threads from 2^19 multiplications on. Inner products over few features are computed tile by
+# tile, below that, in the fastest cache. Those over many come a row of tiles at a time: few large products.
+TILE, TALL_TILE = 120, 480
+FEW_FEATURES = 2**19 // TILE**2
 
 BOUNDS = (1e-5, 1e5)  # scikit-learn's; an optimiser looks for a hyperparameter in between
 
 Bounds = tuple[float, float] | str
-Entries = Callable[[slice, slice], Array]
+Tiles = Callable[[slice], Array]  # for some rows of a matrix: columns -> that tile of it
+TileRows = Callable[[slice, int], Tiles]  # rows, and how many columns of them will be asked for
 
 
 class Kernel(Parametrised):
@@ -55,7 +59,7 @@ class Kernel(Parametrised):
         """
         xp, X, Z = self._check(X, Y)
         diagonal = self._diag(xp, X) if Y is None else None
-        return assemble(xp, self._entries(xp, X, Z), (len(X), len(Z)), X.dtype, diagonal)
+        return assemble(xp, self._tiles(xp, X, Z), X, Z, diagonal)
 
     def diag(self, X: Array) -> Array:
         """k(x_i, x_i), (M,): the diagonal of the Gram matrix of X (M, n); raises as calling the kernel."""
@@ -100,7 +104,19 @@ class Kernel(Parametrised):
         return self._dtheta(xp, X)
 
     def theta_gradient(self, X: Array, W: Array) -> np.ndarray:
-        """sum_ij W_ij d k(x_i, x_j) / d theta, (p,), for weights W (M, M), without forming `dtheta`."""
+        """sum_ij W_ij d k(x_i, x_j) / d theta, (p,), without forming `dtheta`.
+
+        Parameters
+        ----------
+        X : array (M, n)
+        W : array (M, M)
+            Symmetric weights, of which only the lower triangle is read.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As calling the kernel.
+        """
         xp, X, _ = self._check(X)
         return np.array(self._theta_gradient(xp, X, W))
 
@@ -132,8 +148,8 @@ class Kernel(Parametrised):
             )
             self._bounds()
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        """A function of a slice of rows and one of columns that computes this piece of k(x_i, y_j)."""
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        """A function of rows and the number of columns that gives one of columns for tiles of k(x_i, y_j)."""
         raise NotImplementedError
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
@@ -145,11 +161,24 @@ class Kernel(Parametrised):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         raise NotImplementedError
 
+    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        """Derivatives of k(x_i, x_j), i != j, by the logarithm of the hyperparameter, by tiles."""
+        raise NotImplementedError
+
+    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+        """Those of k(x_i, x_i)."""
+        raise NotImplementedError
+
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        return xp.zeros((len(X), len(X), 0))
+        if not self._is_free():
+            return xp.zeros((len(X), len(X), 0), dtype=X.dtype)
+        return assemble(xp, self._dlog_tiles(xp, X), X, X, self._dlog_diag(xp, X))[:, :, None]
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        return [float((W * dK).sum()) for dK in xp.moveaxis(self._dtheta(xp, X), -1, 0)]
+        if not self._is_free():
+            return []
+        on_diagonal = float((xp.diagonal(W) * self._dlog_diag(xp, X)).sum())
+        return [2 * contract_below(xp, self._dlog_tiles(xp, X), X, W) + on_diagonal]
 
     def _check(self, X: Array, Y: Array = None) -> tuple[ModuleType, Array, Array]:
         """The array library, and X and Y (X itself if that is None) in one dtype, once all is checked."""
@@ -197,8 +226,8 @@ class Constant(Kernel):
         self.value = value
         self.value_bounds = value_bounds
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        return lambda rows, columns: xp.full((len(X[rows]), len(Y[columns])), self.value, dtype=X.dtype)
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return _constant_tiles(xp, X, Y, self.value)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.value, dtype=X.dtype)
@@ -209,8 +238,11 @@ class Constant(Kernel):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         return _zeros_dxdy(xp, X, Y)
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        return xp.full((len(X), len(X), int(self._is_free())), self.value, dtype=X.dtype)
+    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return self._tiles(xp, X, X)
+
+    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+        return self._diag(xp, X)
 
 
 class White(Kernel):
@@ -233,8 +265,8 @@ class White(Kernel):
         self.noise_level = noise_level
         self.noise_level_bounds = noise_level_bounds
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        return lambda rows, columns: xp.zeros((len(X[rows]), len(Y[columns])), dtype=X.dtype)
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return _constant_tiles(xp, X, Y, 0)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.noise_level, dtype=X.dtype)
@@ -245,8 +277,11 @@ class White(Kernel):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         return _zeros_dxdy(xp, X, Y)
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        return (self.noise_level * xp.eye(len(X), dtype=X.dtype))[:, :, None][:, :, : int(self._is_free())]
+    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return self._tiles(xp, X, X)
+
+    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+        return self._diag(xp, X)
 
 
 class _Pair(Kernel):
@@ -284,9 +319,14 @@ class Sum(_Pair):
     k1, k2 : Kernel
     """
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        k1, k2 = self.k1._entries(xp, X, Y), self.k2._entries(xp, X, Y)
-        return lambda rows, columns: k1(rows, columns) + k2(rows, columns)
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        k1, k2 = self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y)
+
+        def tile_rows(rows: slice, stop: int) -> Tiles:
+            tile1, tile2 = k1(rows, stop), k2(rows, stop)
+            return lambda columns: tile1(columns) + tile2(columns)
+
+        return tile_rows
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.k1._diag(xp, X) + self.k2._diag(xp, X)
@@ -312,9 +352,14 @@ class Product(_Pair):
     k1, k2 : Kernel
     """
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        k1, k2 = self.k1._entries(xp, X, Y), self.k2._entries(xp, X, Y)
-        return lambda rows, columns: k1(rows, columns) * k2(rows, columns)
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        k1, k2 = self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y)
+
+        def tile_rows(rows: slice, stop: int) -> Tiles:
+            tile1, tile2 = k1(rows, stop), k2(rows, stop)
+            return lambda columns: tile1(columns) * tile2(columns)
+
+        return tile_rows
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.k1._diag(xp, X) * self.k2._diag(xp, X)
@@ -339,31 +384,70 @@ class Product(_Pair):
         return self.k1._theta_gradient(xp, X, W * k2) + self.k2._theta_gradient(xp, X, W * k1)
 
 
-def assemble(
-    xp: ModuleType, entries: Entries, shape: tuple[int, int], dtype: Any, diagonal: Array = None
-) -> Array:
-    """The matrix of this shape whose pieces `entries` computes; symmetric if its `diagonal` is given."""
-    K = xp.empty(shape, dtype=dtype)
-    for i in range(0, shape[0], TILE):
-        rows = slice(i, i + TILE)
-        for j in range(0, shape[1] if diagonal is None else i, TILE):
+def assemble(xp: ModuleType, tile_rows: TileRows, X: Array, Y: Array, diagonal: Array = None) -> Array:
+    """The matrix (M, N) whose tiles `tile_rows` computes; symmetric if its `diagonal` is given."""
+    height = TILE if X.shape[1] < FEW_FEATURES else TALL_TILE
+    K = xp.empty((len(X), len(Y)), dtype=X.dtype)
+    for i in range(0, len(X), height):
+        rows = slice(i, i + height)
+        tiles = tile_rows(rows, len(Y) if diagonal is None else i + height)
+        for j in range(0, len(Y) if diagonal is None else i, TILE):
             columns = slice(j, j + TILE)
-            tile = entries(rows, columns)
+            tile = tiles(columns)
             K[rows, columns] = tile
             if diagonal is not None:
                 K[columns, rows] = tile.T
         if diagonal is not None:
-            tile = entries(rows, rows)  # symmetric but for rounding
+            tile = tiles(rows)  # symmetric but for rounding
             K[rows, rows] = xp.tril(tile) + xp.tril(tile, -1).T
     if diagonal is not None:
-        every = xp.arange(shape[0])
+        every = xp.arange(len(X))
         K[every, every] = diagonal
     return K
 
 
+def contract_below(xp: ModuleType, tile_rows: TileRows, X: Array, W: Array) -> float:
+    """The sum of W_ij times the matrix whose tiles `tile_rows` computes, over the triangle i > j."""
+    height = TILE if X.shape[1] < FEW_FEATURES else TALL_TILE
+    total = xp.zeros(())
+    for i in range(0, len(X), height):
+        rows = slice(i, i + height)
+        tiles = tile_rows(rows, i + height)
+        for j in range(0, i, TILE):
+            columns = slice(j, j + TILE)
+            total += xp.einsum("ij,ij->", W[rows, columns], tiles(columns))
+        total += xp.einsum("ij,ij->", xp.tril(W[rows, rows], -1), tiles(rows))
+    return float(total)
+
+
+def matrix_product(A: Array, B: Array) -> TileRows:
+    """A B', by tiles."""
+
+    def tile_rows(rows: slice, stop: int) -> Tiles:
+        if A.shape[1] < FEW_FEATURES:
+            return lambda columns: A[rows] @ B[columns].T
+        product = A[rows] @ B[:stop].T
+        return lambda columns: product[:, columns]
+
+    return tile_rows
+
+
+def elementwise(f: Callable[[Array], Array], tile_rows: TileRows) -> TileRows:
+    """The function `f` of every element of a matrix, by tiles."""
+
+    def of(tiles: Tiles) -> Tiles:
+        return lambda columns: f(tiles(columns))
+
+    return lambda rows, stop: of(tile_rows(rows, stop))
+
+
 def _gram(kernel: Kernel, xp: ModuleType, X: Array, Y: Array) -> Array:
     diagonal = kernel._diag(xp, X) if Y is X else None
-    return assemble(xp, kernel._entries(xp, X, Y), (len(X), len(Y)), X.dtype, diagonal)
+    return assemble(xp, kernel._tiles(xp, X, Y), X, Y, diagonal)
+
+
+def _constant_tiles(xp: ModuleType, X: Array, Y: Array, value: float) -> TileRows:
+    return lambda rows, _: lambda columns: xp.full((len(X[rows]), len(Y[columns])), value, dtype=X.dtype)
 
 
 def _as_kernel(other: Any) -> Kernel | None:

@@ -12,12 +12,14 @@ from tinynn.kernels.base import (
     BOUNDS,
     Bounds,
     Constant,
-    Entries,
     Kernel,
     Product,
     Sum,
+    TileRows,
     White,
     assemble,
+    elementwise,
+    matrix_product,
 )
 from tinynn.validation import check_integer, check_number
 
@@ -59,8 +61,8 @@ class DotProductKernel(Kernel):
         """d2f/dt2, elementwise."""
         raise NotImplementedError
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        return lambda rows, columns: self.f(X[rows] @ Y[columns].T)
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return elementwise(self.f, matrix_product(X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.f((X * X).sum(axis=1))
@@ -152,16 +154,17 @@ class _LengthScaleKernel(Kernel):
     def d_length_scale(self, X: Array, Y: Array = None) -> Array:
         """Derivative d k(x_i, y_j) / d length_scale, (M, N); arguments and errors as calling the kernel."""
         xp, X, Z = self._check(X, Y)
-        diagonal = xp.zeros(len(X)) if Y is None else None  # k(x, x) is the same for all length scales
-        return assemble(xp, self._entries_dlength(xp, X, Z), (len(X), len(Z)), X.dtype, diagonal)
+        diagonal = self._dlog_diag(xp, X) if Y is None else None  # k(x, x) = 1 for all length scales
+        return assemble(xp, self._dlength_tiles(xp, X, Z), X, Z, diagonal)
 
-    def _entries_dlength(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
+    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         raise NotImplementedError
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        if not self._is_free():
-            return super()._dtheta(xp, X)
-        return self.length_scale * self.d_length_scale(X)[:, :, None]
+    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return elementwise(lambda dk: self.length_scale * dk, self._dlength_tiles(xp, X, X))
+
+    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+        return xp.zeros(len(X), dtype=X.dtype)
 
 
 class RadialKernel(_LengthScaleKernel):
@@ -194,13 +197,11 @@ class RadialKernel(_LengthScaleKernel):
         """df/d length_scale, elementwise."""
         raise NotImplementedError
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        s = squared_distances(xp, X, Y)
-        return lambda rows, columns: self.f(s(rows, columns))
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return elementwise(self.f, squared_distances(xp, X, Y))
 
-    def _entries_dlength(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        s = squared_distances(xp, X, Y)
-        return lambda rows, columns: self.df_dlength(s(rows, columns))
+    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return elementwise(self.df_dlength, squared_distances(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.f(xp.zeros(len(X), dtype=X.dtype))
@@ -336,25 +337,23 @@ class Laplacian(_LengthScaleKernel):
     length_scale_bounds : (float, float) or "fixed"
     """
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        return lambda rows, columns: xp.exp(-_distances_1(xp, X[rows], Y[columns]) / self.length_scale)
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        l = self.length_scale
+        return elementwise(lambda s: xp.exp(s * (-1 / l)), absolute_distances(xp, X, Y))
 
-    def _entries_dlength(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        def entries(rows: slice, columns: slice) -> Array:
-            s = _distances_1(xp, X[rows], Y[columns]) / self.length_scale
-            return xp.exp(-s) * s / self.length_scale
-
-        return entries
+    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        l = self.length_scale
+        return elementwise(lambda s: xp.exp(s * (-1 / l)) * s / l**2, absolute_distances(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.ones(len(X), dtype=X.dtype)
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        k = self._entries(xp, X, Y)(slice(None), slice(None))[:, :, None]
+        k = assemble(xp, self._tiles(xp, X, Y), X, Y)[:, :, None]
         return xp.sign(X[:, None, :] - Y) * k * (-1 / self.length_scale)
 
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        k = self._entries(xp, X, Y)(slice(None), slice(None))[:, :, None, None]
+        k = assemble(xp, self._tiles(xp, X, Y), X, Y)[:, :, None, None]
         sign = xp.sign(X[:, None, :] - Y)
         return sign[:, :, :, None] * sign[:, :, None, :] * k * (-1 / self.length_scale**2)
 
@@ -414,29 +413,27 @@ def get_kernel(
     return kind(length_scale)  # type: ignore[call-arg]
 
 
-def squared_distances(xp: ModuleType, X: Array, Y: Array) -> Entries:
-    """A function that computes a piece of |x_i - y_j|^2, in float64.
+def squared_distances(xp: ModuleType, X: Array, Y: Array) -> TileRows:
+    """|x_i - y_j|^2, by tiles, in float64.
 
     |x - y|^2 = |x|^2 - 2 x'y + |y|^2 is one matrix product, but the squares cancel where samples are
     close to each other and far from 0. So the samples are centred first.
     """
     centre = Y.mean(axis=0, dtype=np.float64)
     X, Y = X - centre, Y - centre
-    xx, yy = (X * X).sum(axis=1)[:, None], (Y * Y).sum(axis=1)
-    Y = -2 * Y
-
-    def s(rows: slice, columns: slice) -> Array:
-        piece = X[rows] @ Y[columns].T
-        piece += xx[rows]
-        piece += yy[columns]
-        return xp.maximum(piece, 0, out=piece)
-
-    return s
+    left = xp.column_stack([(X * X).sum(axis=1), -2 * X, xp.ones(len(X))])
+    right = xp.column_stack([xp.ones(len(Y)), Y, (Y * Y).sum(axis=1)])
+    # Rounding can leave less than nothing.
+    return elementwise(lambda s: xp.maximum(s, 0, out=s), matrix_product(left, right))
 
 
-def _distances_1(xp: ModuleType, X: Array, Y: Array) -> Array:
-    """|x_i - y_j|_1, one component after the other, so that no array has three dimensions."""
-    total = xp.abs(X[:, :1] - Y[:, 0])
-    for j in range(1, X.shape[1]):
-        total += xp.abs(X[:, j : j + 1] - Y[:, j])
-    return total
+def absolute_distances(xp: ModuleType, X: Array, Y: Array) -> TileRows:
+    """|x_i - y_j|_1, by tiles, one component after the other, so that no array has three dimensions."""
+
+    def tile(x: Array, y: Array) -> Array:
+        total = xp.abs(x[:, :1] - y[:, 0])
+        for j in range(1, x.shape[1]):
+            total += xp.abs(x[:, j : j + 1] - y[:, j])
+        return total
+
+    return lambda rows, _: lambda columns: tile(X[rows], Y[columns])

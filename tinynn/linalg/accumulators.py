@@ -1,7 +1,7 @@
 """Least squares over blocks of rows: for data larger than memory, and spread over machines.
 
-An accumulator keeps one small square matrix that stands for all rows Z = [X y] it has seen. Two of
-them merge into that of all their rows, so blocks may be read by any process in any order.
+An accumulator keeps one small matrix that stands for all rows [X y] it has seen. Two of them merge into
+that of all their rows, so blocks may be read by any process in any order.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tinynn.validation import check_array, check_integer, check_number, check_sa
 def row_blocks(
     X: Array, y: Array, rows: int | None = None, origin: tuple[Array, Array] | None = None
 ) -> Iterator[tuple[Array, Array]]:
-    """Blocks (X[i:j], y[i:j]) of `rows` rows, by default about 1 MiB, which stays in a fast cache.
+    """Blocks (X[i:j], y[i:j]) of `rows` rows, by default about 2 MiB, which stay in a fast cache.
 
     Of memory-mapped files (``numpy.load(path, mmap_mode="r")``) only the present block takes memory.
 
@@ -54,7 +54,7 @@ def row_blocks(
     """
     M = check_same_length(X=X, y=y)
     if rows is None:
-        rows = max(8 * X.shape[1], 2**17 // X.shape[1])
+        rows = max(8 * X.shape[1], 2**18 // X.shape[1])
     rows = check_integer(rows, "rows", low=1)
     for i in range(0, M, rows):
         block = X[i : i + rows], y[i : i + rows]
@@ -113,11 +113,12 @@ class _Accumulator(OnBackend):
         TypeError, ValueError
             If the block is not finite numbers, or does not fit to those before; nothing is added then.
         """
-        X = check_array(X, "X", ndim=2, like=self._state)
-        y = check_array(y, "y", ndim=(1, 2), like=X)
+        X = check_array(X, "X", ndim=2, like=self._state, finite=False)
+        y = check_array(y, "y", ndim=(1, 2), like=X, finite=False)
         check_same_length(X=X, y=y)
         self._check_shapes((X.shape[1:], y.shape[1:]))
-        if not self.add(X, y):
+        if not self.add(X, y):  # to look for NaN beforehand would be one more pass over the data
+            check_array(X, "X", dtype=self.dtype), check_array(y, "y", dtype=self.dtype)
             raise ValueError(f"X or y is too large: sums of its squares overflow in {self.dtype}; rescale it")
         return self
 
@@ -215,7 +216,7 @@ class _Accumulator(OnBackend):
 
     def residual_norm(self, w: Array) -> Array:
         """|X w - y| over all rows for coefficients (n, k), one for each of their columns."""
-        return self._lengths(self.xp.concatenate([w, -self.xp.eye(w.shape[1], dtype=w.dtype)]))
+        raise NotImplementedError
 
     @property
     def _tools(self) -> Any:
@@ -227,15 +228,11 @@ class _Accumulator(OnBackend):
     def _merged(self, state: Array) -> Array:
         raise NotImplementedError
 
-    def _lengths(self, v: Array) -> Array:
-        """|Z v| for each column of v."""
-        raise NotImplementedError
-
 
 class GramAccumulator(_Accumulator):
-    """Keeps the sums Z'Z of Z = [X y]: they hold X'X, X'y and y'y.
+    """Keeps the sums X'X and X'y, and |y|^2 of each column of y.
 
-    The fastest way, m (n + k)^2 operations for a block of m rows, and sums merge exactly. But X'X
+    The fastest way, m n (n + k) operations for a block of m rows, and sums merge exactly. But X'X
     has the square of the condition number of X: half of the digits are gone before anything is
     solved, and the residual norm is a small difference of large numbers. Where that matters
     `TSQRAccumulator` is twice the work.
@@ -247,11 +244,13 @@ class GramAccumulator(_Accumulator):
     remedy = "a TSQRAccumulator, which needs the data again"
 
     def _updated(self, xp: ModuleType, X: Array, y: Array) -> Array:
+        X, y = X.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False)
         n = X.shape[1]
-        Z = xp.empty((len(X), n + y.shape[1]), dtype=self.dtype)
-        Z[:, :n], Z[:, n:] = X, y
-        products = Z.T @ Z  # X'X and X'y of S4 (8), S4 (13)
-        return products if self._state is None else self._state + products
+        sums = xp.zeros((n + 1, n + y.shape[1]), dtype=self.dtype)
+        sums[:n, :n] = self._tools.gram(X)  # S4 (8)
+        sums[:n, n:] = X.T @ y  # S4 (13)
+        sums[n, n:] = xp.einsum("ij,ij->j", y, y)
+        return sums if self._state is None else self._state + sums
 
     def _merged(self, state: Array) -> Array:
         return self._state + state
@@ -260,8 +259,10 @@ class GramAccumulator(_Accumulator):
         n = self._shapes[0][0]
         return solve_gram(self._state[:n, :n], self._state[:n, n:], method, alpha, rcond, self._tools)
 
-    def _lengths(self, v: Array) -> Array:
-        return self.xp.sqrt(self.xp.sum(v * (self._state @ v), axis=0).clip(0))
+    def residual_norm(self, w: Array) -> Array:
+        G, b, squares = self._state[:-1, : len(w)], self._state[:-1, len(w) :], self._state[-1, len(w) :]
+        # |X w - y|^2 = w'X'X w - 2 w'X'y + |y|^2
+        return self.xp.sqrt(((w * (G @ w - 2 * b)).sum(axis=0) + squares).clip(0))
 
 
 class TSQRAccumulator(_Accumulator):
@@ -298,5 +299,6 @@ class TSQRAccumulator(_Accumulator):
             return solve_wide(R, c, method, alpha, rcond, self._tools)
         return solve_triangle(self._state, n, method, alpha, rcond, self._tools)
 
-    def _lengths(self, v: Array) -> Array:
-        return self.xp.linalg.norm(self._state @ v, axis=0)
+    def residual_norm(self, w: Array) -> Array:
+        xp, R = self.xp, self._state
+        return xp.linalg.norm(R @ xp.concatenate([w, -xp.eye(w.shape[1], dtype=w.dtype)]), axis=0)

@@ -4,8 +4,11 @@ Configurations are arrays R (M samples, N atoms, D dimensions).
 """
 
 from tinynn.molecules.audit import InvarianceAudit, audit_invariance
+from tinynn.molecules.bonds import bond_graph, feasible_permutations
+from tinynn.molecules.calculator import ModelCalculator
 from tinynn.molecules.coulomb import CoulombMatrix, CoulombSpectrum, coulomb_matrix
 from tinynn.molecules.energy_network import EnergyAndForces, EnergyForceLoss
+from tinynn.molecules.extxyz import Configurations, read_extxyz, write_extxyz
 from tinynn.molecules.features import (
     Distances,
     Features,
@@ -17,14 +20,13 @@ from tinynn.molecules.features import (
     positions,
     sorted_inverse_distances,
 )
+from tinynn.molecules.forces import EnergyForceRegressor
 from tinynn.molecules.geometry import pair_distances, pair_distances_gradient, pair_indices, pair_vectors
 from tinynn.molecules.groups import (
     are_equivalent,
     direct_product,
-    generate_permutations,
     group_average,
     identity,
-    like_atom_generators,
     orbit,
     permutation_group,
     reflection_group,
@@ -34,27 +36,37 @@ from tinynn.molecules.groups import (
 from tinynn.molecules.kernels import AtomPairKernel, FeatureKernel, SymmetrizedKernel
 from tinynn.molecules.learned_features import NetworkFeatures
 from tinynn.molecules.neural_forces import NeuralForceField
+from tinynn.molecules.on_the_fly import LearningCalculator, learn_on_the_fly
+from tinynn.molecules.on_the_fly_log import Comparison, OnTheFlyLog
+from tinynn.molecules.permutations import generate_permutations, like_atom_generators
 from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
 from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
 from tinynn.molecules.symmetry_functions import AngularSymmetryFunctions, RadialSymmetryFunctions
+from tinynn.molecules.units import convert_energy, energy_units
 
 __all__ = [
     "AngularSymmetryFunctions",
     "AtomPairKernel",
+    "Comparison",
+    "Configurations",
     "CoulombMatrix",
     "CoulombPairPotential",
     "CoulombSpectrum",
     "Distances",
     "EnergyAndForces",
     "EnergyForceLoss",
+    "EnergyForceRegressor",
     "FeatureKernel",
     "Features",
     "InvarianceAudit",
     "InverseDistances",
+    "LearningCalculator",
     "LennardJones",
+    "ModelCalculator",
     "Morse",
     "NetworkFeatures",
     "NeuralForceField",
+    "OnTheFlyLog",
     "PairPotential",
     "Positions",
     "RadialSymmetryFunctions",
@@ -62,14 +74,19 @@ __all__ = [
     "SymmetrizedKernel",
     "are_equivalent",
     "audit_invariance",
+    "bond_graph",
     "center",
+    "convert_energy",
     "coulomb_matrix",
     "direct_product",
     "distances",
+    "energy_units",
+    "feasible_permutations",
     "generate_permutations",
     "group_average",
     "identity",
     "inverse_distances",
+    "learn_on_the_fly",
     "like_atom_generators",
     "orbit",
     "pair_distances",
@@ -80,6 +97,7 @@ __all__ = [
     "permute",
     "positions",
     "random_rotation",
+    "read_extxyz",
     "reflect",
     "reflection_group",
     "rotate",
@@ -87,4 +105,5 @@ __all__ = [
     "sample_rotations",
     "sorted_inverse_distances",
     "translate",
+    "write_extxyz",
 ]

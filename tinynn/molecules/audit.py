@@ -12,7 +12,8 @@ import numpy as np
 from tinynn.backend import Array, get_array_module
 from tinynn.kernels import Kernel
 from tinynn.molecules.geometry import check_positions
-from tinynn.molecules.groups import Action, like_atom_generators
+from tinynn.molecules.groups import Action
+from tinynn.molecules.permutations import like_atom_generators
 from tinynn.molecules.symmetry import check_permutation, permute, random_rotation, reflect, rotate, translate
 from tinynn.validation import check_array, check_number
 

@@ -13,6 +13,8 @@ other.
 
 from __future__ import annotations
 
+import itertools
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Self
@@ -21,10 +23,12 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.kernels import Kernel
-from tinynn.kernels.base import Entries
+from tinynn.kernels.base import TileRows
 from tinynn.molecules.geometry import check_atomic_numbers
 from tinynn.molecules.groups import Action, check_group
 from tinynn.validation import check_array
+
+BLOCK = 2**20  # pairs of atoms whose kernels are held at once, 8 MiB of float64
 
 
 class MoleculeKernel(Kernel):
@@ -61,10 +65,24 @@ class MoleculeKernel(Kernel):
         dtype = np.promote_types(X.dtype, Y.dtype)
         return xp, X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
 
+    @abstractmethod
+    def _matrix(self, X: Array, Y: Array) -> Array:
+        """The Gram matrix k(x_i, y_j), (M, M')."""
+
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        K = self._matrix(X, Y)
+        return lambda rows, _: lambda columns: K[rows, columns]
+
     def _diag(self, xp: ModuleType, X: Array) -> Array:
-        entries = self._entries(xp, X, X)
-        samples = [slice(m, m + 1) for m in range(len(X))]
-        return xp.concatenate([entries(sample, sample)[0] for sample in samples])
+        blocks = [X[m : m + 32] for m in range(0, len(X), 32)]  # fewer calls; a little is computed in vain
+        return xp.concatenate([xp.diagonal(self._matrix(block, block)) for block in blocks])
+
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
+        W = xp.tril(W) + xp.tril(W, -1).T  # only the lower triangle is there
+        return xp.einsum("ij,ijp->p", W, self._dtheta(xp, X)).tolist()
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        raise TypeError(f"{type(self).__name__} has no dxdy; to learn from forces see EnergyForceRegressor")
 
 
 class FeatureKernel(MoleculeKernel):
@@ -96,33 +114,32 @@ class FeatureKernel(MoleculeKernel):
         if not callable(self.features):
             raise TypeError(f"features must be callable; got {self.features!r}")
 
-    def _map(self, X: Array, Y: Array) -> tuple[Array, Array]:
-        return self.kernel._check(self.features(X), None if Y is X else self.features(Y))[1:]
-
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        return self.kernel._entries(xp, *self._map(X, Y))  # K(Phi(X), Phi(Y))      S3 21.1
+    def _matrix(self, X: Array, Y: Array) -> Array:
+        return self.kernel(
+            self.features(X), None if Y is X else self.features(Y)
+        )  # K(Phi(X), Phi(Y))  S3 21.1
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
-        return self.kernel._diag(xp, self._map(X, X)[0])
+        return self.kernel.diag(self.features(X))
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         if not hasattr(self.features, "jacobian"):
             raise TypeError(f"dx needs features with a jacobian; {self.features!r} has none")
-        dk = self.kernel._dx(xp, *self._map(X, Y))  # dk / dphi
+        dk = self.kernel.dx(self.features(X), self.features(Y))  # dk / dphi
         J = self.features.jacobian(X)
         return (dk @ J.reshape(*J.shape[:2], -1)).reshape(*dk.shape[:2], *J.shape[2:])  # dk/dphi dphi/dR
 
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        return self.kernel._dtheta(xp, self._map(X, X)[0])
+        return self.kernel.dtheta(self.features(X))
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        return self.kernel._theta_gradient(xp, self._map(X, X)[0], W)
+        return self.kernel.theta_gradient(self.features(X), W).tolist()
 
 
 class SymmetrizedKernel(MoleculeKernel):
     """The mean of a kernel over a group acting on its arguments.
 
-    In general on both, of which each action counts::
+    In general it is taken over all images of R and all of S::
 
         k_G(R, S) = 1/|G|^2 sum_g sum_h k(g R, h S)
 
@@ -160,34 +177,32 @@ class SymmetrizedKernel(MoleculeKernel):
 
     def _terms(self, X: Array, Y: Array) -> list[tuple[Array, Array]]:
         """The pairs of arguments over whose kernels the mean goes."""
-        images = [h(Y) for h in self.group]
-        return [
-            (gX, hY) for gX in ([X] if self.simultaneous else [g(X) for g in self.group]) for hY in images
-        ]
+        first = [X] if self.simultaneous else [g(X) for g in self.group]
+        return list(itertools.product(first, [h(Y) for h in self.group]))
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        terms = [self.kernel._entries(xp, *term) for term in self._terms(X, Y)]
-        return lambda rows, columns: sum(entries(rows, columns) for entries in terms) / len(terms)
+    def _matrix(self, X: Array, Y: Array) -> Array:
+        terms = self._terms(X, Y)
+        return sum(self.kernel(*term) for term in terms) / len(terms)
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         if not self.simultaneous:
             raise TypeError("dx needs a kernel with k(g R, g S) = k(R, S) and simultaneous=True")
         terms = self._terms(X, Y)
-        return sum(self.kernel._dx(xp, *term) for term in terms) / len(terms)
+        return sum(self.kernel.dx(*term) for term in terms) / len(terms)
 
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
         M, terms = len(X), self._terms(X, X)
-        return sum(self.kernel._dtheta(xp, xp.concatenate(term))[:M, M:] for term in terms) / len(terms)
+        return sum(self.kernel.dtheta(xp.concatenate(term))[:M, M:] for term in terms) / len(terms)
 
 
 class AtomPairKernel(MoleculeKernel):
     """The sum of a kernel of two points in space over all pairs of atoms, one of R and one of S.
 
-    Atoms count in any order::
+    The order of the atoms does not matter::
 
         K(R, S) = sum_i sum_j k(r_i, s_j)
 
-    so K is invariant under permutations: of all atoms or, with z, which keeps the pairs of one element
+    K is invariant under permutations: of all atoms or, with z, which keeps the pairs of one element
     only, of like atoms. It is no more than that. Who moves or turns one of the two molecules changes the
     distances from its atoms to those of the other; for a kernel that does not see where molecules are, put
     it on top of `center`, and for one that does not see how they are turned, take a mean over rotations.
@@ -214,33 +229,30 @@ class AtomPairKernel(MoleculeKernel):
         z = check_atomic_numbers([1] * n_atoms if self.z is None else self.z, n_atoms)
         return [np.flatnonzero(z == element).tolist() for element in np.unique(z)]
 
-    def _entries(self, xp: ModuleType, X: Array, Y: Array) -> Entries:
-        def of_element(atoms: list[int]) -> Entries:
+    def _matrix(self, X: Array, Y: Array) -> Array:
+        size = max(1, BLOCK // (len(Y) * X.shape[1] ** 2))
+        blocks = [self._sum_over_pairs(X[m : m + size], Y) for m in range(0, len(X), size)]
+        return get_array_module(X).concatenate(blocks)
+
+    def _sum_over_pairs(self, X: Array, Y: Array) -> Array:
+        K = 0
+        for atoms in self._elements(X):
             n = len(atoms)
-            k = self.kernel._entries(xp, _points(X, atoms), _points(Y, atoms))
-
-            def entries(rows: slice, columns: slice) -> Array:
-                tile = k(_stretch(rows, n), _stretch(columns, n))
-                return tile.reshape(len(tile) // n, n, -1, n).sum(
-                    axis=(1, 3)
-                )  # sum_ij k(r_i, s_j)      S3 21.1
-
-            return entries
-
-        terms = [of_element(atoms) for atoms in self._elements(X)]
-        return lambda rows, columns: sum(entries(rows, columns) for entries in terms)
+            k = self.kernel(_points(X, atoms), _points(Y, atoms)).reshape(len(X), n, len(Y), n)
+            K = K + k.sum(axis=(1, 3))  # sum_i sum_j k(r_i, s_j)      S3 21.1
+        return K
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         dK = xp.zeros((len(X), len(Y), *X.shape[1:]), dtype=X.dtype)
         for atoms in self._elements(X):
             n = len(atoms)
-            dk = self.kernel._dx(xp, _points(X, atoms), _points(Y, atoms))
+            dk = self.kernel.dx(_points(X, atoms), _points(Y, atoms))
             dK[:, :, atoms] = dk.reshape(len(X), n, len(Y), n, -1).sum(axis=3).swapaxes(1, 2)
         return dK
 
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
         def of_element(atoms: list[int]) -> Array:
-            dk = self.kernel._dtheta(xp, _points(X, atoms))
+            dk = self.kernel.dtheta(_points(X, atoms))
             return dk.reshape(len(X), len(atoms), len(X), len(atoms), -1).sum(axis=(1, 3))
 
         return sum(of_element(atoms) for atoms in self._elements(X))
@@ -249,8 +261,3 @@ class AtomPairKernel(MoleculeKernel):
 def _points(X: Array, atoms: list[int]) -> Array:
     """The positions of these atoms, sample by sample, as rows."""
     return X[:, atoms].reshape(-1, X.shape[-1])
-
-
-def _stretch(samples: slice, n: int) -> slice:
-    """The rows of `_points` of these samples."""
-    return slice(samples.start * n, samples.stop * n)

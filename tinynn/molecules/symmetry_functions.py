@@ -19,7 +19,7 @@ from tinynn.molecules.features import Features
 from tinynn.molecules.geometry import check_atomic_numbers, check_positions, separations
 from tinynn.validation import check_array, check_number
 
-BLOCK = 2**18  # elements of an array (..., i, j, k): about as large as stays in the processor's cache
+BLOCK = 2**16  # elements of an array (..., i, j, k): about as large as stays in the processor's cache
 
 
 def cosine_cutoff(r: Array, cutoff: float) -> Array:
@@ -193,15 +193,16 @@ class AngularSymmetryFunctions(SymmetryFunctions):
         cosine = _cosines(r)
         dcos_ij = 1 / r_ik - cosine / r_ij
         dcos_jk = -r_jk / (r_ij * r_ik)
+        uE = (u[..., None, :] * E[:, :, None]).reshape(*r.shape, -1)  # u_jk E_kb, a row for each k
         T = []
         for w, dw, f, df in self._factors(r, cosine):
             w_ij, w_ik, w_jk = w[..., :, :, None], w[..., :, None, :], w[..., None, :, :]
             dg_ij = w_ik * w_jk * (df * dcos_ij * w_ij + f * dw[..., :, :, None])  # dg_ijk / dr_ij
             dg_jk = w_ij * w_ik * (df * dcos_jk * w_jk + f * dw[..., None, :, :])  # dg_ijk / dr_jk
-            # sum_k E_kb dg_ijk / dr_j, along r_ij and along r_jk
-            T_ij = xp.einsum("...ijb,...jid->...ijbd", dg_ij @ E, u)
-            T_jk = xp.einsum("...ijk,...jkbd->...ijbd", dg_jk, E[:, :, None] * u[..., None, :])
-            T.append(T_ij + T_jk)
+            # sum_k E_kb dg_ijk / dr_j, along r_ij = r_ji and along r_jk; a product of matrices for each j
+            T_ji = (dg_ij @ E).swapaxes(-3, -2)[..., None] * u[..., None, :]
+            T_jk = (dg_jk.swapaxes(-3, -2) @ uE).reshape(T_ji.shape)
+            T.append((T_ji + T_jk).swapaxes(-4, -3))
         T = xp.stack(T, axis=-2)  # (..., i, j, b, q, d)
         J = _chain_rule(T.reshape(*T.shape[:-3], -1, T.shape[-1]), E, S)
         J = J.reshape(*J.shape[:-3], *T.shape[-3:-1], *J.shape[-2:])  # (..., s, a, b, q, n, d)

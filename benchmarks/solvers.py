@@ -1,0 +1,218 @@
+"""Least squares: one problem, and for each method of tinynn the peers that solve it in a like way."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from benchmarks.harness import BYTES, OURS, PRODUCTS, Contestant, Workload
+from tinynn.backend import Array, asarray, get_backend, to_numpy
+from tinynn.linalg import GramAccumulator, least_squares, row_blocks
+from tinynn.linear_model import Ridge
+
+Build = Callable[[Any, str], Contestant]
+
+
+@dataclass(frozen=True)
+class Regression:
+    """y = X w + noise with X (samples, features) of independent normal numbers, float64."""
+
+    samples: int
+    features: int
+    method: str
+    alpha: float = 0.0
+    seed: int = 0
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """X and y."""
+        rng = np.random.default_rng(self.seed)
+        X = rng.standard_normal((self.samples, self.features))
+        return X, X @ rng.standard_normal(self.features) + rng.standard_normal(self.samples)
+
+
+def residual(X: Array, y: Array, w: Array, b: float = 0.0) -> Sequence[float]:
+    """What all solvers have to agree on. One row in a hundred is enough, and costs next to nothing."""
+    return [float(np.linalg.norm(to_numpy(X[::100]) @ to_numpy(w).ravel() + b - to_numpy(y[::100])))]
+
+
+def tinynn_solver(problem: Regression, backend: str) -> Contestant:
+    """`least_squares`."""
+    X, y = (asarray(a, backend) for a in problem.data())
+    return lambda: residual(X, y, least_squares(X, y, problem.method, problem.alpha).coef)
+
+
+def tinynn_ridge(problem: Regression, backend: str) -> Contestant:
+    """The estimator, intercept included."""
+    X, y = (asarray(a, backend) for a in problem.data())
+
+    def run() -> Sequence[float]:
+        model = Ridge(problem.alpha, method=problem.method).fit(X, y)
+        return residual(X, y, model.coef_, model.intercept_)
+
+    return run
+
+
+def sklearn_ridge(problem: Regression, backend: str) -> Contestant:
+    """scikit-learn's estimator, intercept included."""
+    from sklearn.linear_model import Ridge as SklearnRidge
+
+    X, y = problem.data()
+
+    def run() -> Sequence[float]:
+        model = SklearnRidge(problem.alpha, solver=problem.method).fit(X, y)
+        return residual(X, y, model.coef_, model.intercept_)
+
+    return run
+
+
+def scipy_gelsy(problem: Regression, backend: str) -> Contestant:
+    """QR with column pivoting, the fastest of SciPy's drivers."""
+    X, y = problem.data()
+    return lambda: residual(X, y, scipy.linalg.lstsq(X, y, lapack_driver="gelsy")[0])
+
+
+def numpy_gelsd(problem: Regression, backend: str) -> Contestant:
+    """Singular values by divide and conquer."""
+    X, y = problem.data()
+    return lambda: residual(X, y, np.linalg.lstsq(X, y, rcond=None)[0])
+
+
+def torch_solver(problem: Regression, backend: str) -> Contestant:
+    """torch.linalg.lstsq with the driver nearest to the method; for "cholesky" ridge with an intercept."""
+    import torch
+
+    X, y = problem.data()
+    A, b = torch.from_numpy(X), torch.from_numpy(y)[:, None]
+    if backend == "cupy":
+        A, b = A.cuda(), b.cuda()
+    penalty = problem.alpha * torch.eye(A.shape[1], dtype=A.dtype, device=A.device)
+    driver = "gelsd" if problem.method == "svd" and backend == "numpy" else "gels"
+
+    def run() -> Sequence[float]:
+        if problem.method != "cholesky":
+            return residual(X, y, torch.linalg.lstsq(A, b, driver=driver).solution.cpu().numpy())
+        centred = A - A.mean(0)
+        factor = torch.linalg.cholesky(centred.T @ centred + penalty)
+        w = torch.cholesky_solve(centred.T @ (b - b.mean()), factor)
+        return residual(X, y, w.cpu().numpy(), float(b.mean() - A.mean(0) @ w))
+
+    return run
+
+
+def gram_product(problem: Regression, backend: str) -> Contestant:
+    """X'X and nothing else."""
+    X = asarray(problem.data()[0], backend)
+
+    def run() -> Sequence[float]:
+        float((X.T @ X)[0, 0])  # a device answers when it has finished
+        return []
+
+    return run
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows of X (samples, features) and y in two files, which need not fit into memory."""
+
+    samples: int
+    features: int
+    seed: int = 0
+
+    def blocks(self, rows: int = 100_000) -> list[slice]:
+        """Slices that cover all samples."""
+        return [slice(i, i + rows) for i in range(0, self.samples, rows)]
+
+    @functools.cached_property
+    def folder(self) -> str:
+        """Where X.npy and y.npy are, as long as this object lives."""
+        folder = tempfile.mkdtemp(prefix="tinynn-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        X = np.lib.format.open_memmap(f"{folder}/X.npy", "w+", float, (self.samples, self.features))
+        y = np.lib.format.open_memmap(f"{folder}/y.npy", "w+", float, (self.samples,))
+        rng = np.random.default_rng(self.seed)
+        w = rng.standard_normal(self.features)
+        for rows in self.blocks():
+            X[rows] = rng.standard_normal(X[rows].shape)
+            y[rows] = X[rows] @ w + rng.standard_normal(len(y[rows]))
+        return folder
+
+
+def tinynn_gram(stream: Stream, backend: str) -> Contestant:
+    """`GramAccumulator`, fed from mapped files."""
+    X, y = (np.load(f"{stream.folder}/{name}.npy", mmap_mode="r") for name in "Xy")
+
+    def run() -> Sequence[float]:
+        blocks = ((asarray(A, backend), asarray(b, backend)) for A, b in row_blocks(X, y))
+        w = GramAccumulator().extend(blocks).solve().coef
+        return to_numpy(w).tolist()
+
+    return run
+
+
+def block_products(stream: Stream, backend: str) -> Contestant:
+    """X'X of as many blocks, of one that is in memory already."""
+    xp = get_backend(backend)
+    rows = 2**17 // stream.features
+    A = xp.asarray(np.random.default_rng(stream.seed).standard_normal((rows, stream.features)))
+
+    def run() -> Sequence[float]:
+        for _ in range(0, stream.samples, rows):
+            product = A.T @ A
+        float(product[0, 0])
+        return []
+
+    return run
+
+
+def read_files(stream: Stream, backend: str) -> Contestant:
+    """Every byte of the files, and nothing done with it."""
+    buffer = bytearray(2**20)
+
+    def run() -> Sequence[float]:
+        for name in "Xy":
+            with open(f"{stream.folder}/{name}.npy", "rb", buffering=0) as file:
+                while file.readinto(buffer):
+                    pass
+        return []
+
+    return run
+
+
+def _solving(
+    method: str, ours: Build, peers: dict[str, Build], targets: dict[str, float]
+) -> dict[str, Workload]:
+    return {
+        f"{method}-{M}x{n}": Workload(
+            what=f"least squares by {method}: {M} samples, {n} features, float64",
+            problem=Regression(M, n, method, alpha=1.0 if method == "cholesky" else 0.0),
+            unit="solution",
+            units=1,
+            contestants={OURS: ours, "torch": torch_solver, PRODUCTS: gram_product} | peers,
+            targets=targets,
+        )
+        for M, n in ((100_000, 100), (5_000, 1_000))
+    }
+
+
+SOLVERS = {
+    **_solving("cholesky", tinynn_ridge, {"scikit-learn": sklearn_ridge}, {"scikit-learn": 0.7}),
+    **_solving("qr", tinynn_solver, {"scipy": scipy_gelsy}, {"scipy": 1.0}),
+    **_solving("svd", tinynn_solver, {"numpy": numpy_gelsd}, {"numpy": 1.0}),
+    "stream": Workload(
+        what="sums of X'X and X'y over 10 million rows of 50 columns in a file of 4 GB, float64",
+        problem=Stream(samples=10_000_000, features=50),
+        unit="pass",
+        units=1,
+        contestants={OURS: tinynn_gram, PRODUCTS: block_products, BYTES: read_files},
+        targets={},
+        on_request=True,
+    ),
+}

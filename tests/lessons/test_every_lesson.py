@@ -1,0 +1,79 @@
+"""All lessons keep their form, and run in their quick form."""
+
+import json
+import re
+import time
+
+import pytest
+from lesson_outcomes import LESSONS, run, values
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_form_of_a_lesson(lesson):
+    text = lesson.path.read_text(encoding="utf-8")
+    assert text.startswith(f"# %% [markdown]\n# # Lesson {int(lesson.number)}: ")
+    assert "you can\n" in text, "what the reader will be able to do"
+    assert "It builds on" in text
+    assert "*Predict" in text or "*predict" in text
+    assert re.search(r"^# ## Exercises\n#\n# 1\. (.*\n)+# 2\. (.*\n)+# 3\. ", text, re.MULTILINE)
+    assert re.search(r"^BACKEND = \"numpy\"", text, re.MULTILINE)
+    knobs = re.findall(r"^([A-Z_]+) = .*?(#.*)?$", text.split("# ## 1.")[0], re.MULTILINE)
+    assert all(reason for _, reason in knobs), f"every knob needs its reason: {knobs}"
+
+
+PATTERNS = {  # what the quick form still has to show
+    "01": lambda v: (
+        v["noisy labels: error of network / line"] > 2 and 0.5 < v["MSE test, [0, 100], scaled"] < 2
+    ),
+    "02": lambda v: (
+        v["digits lost for each digit of κ, qr"] < 1.3 < 1.6 < v["digits lost for each digit of κ, cholesky"]
+    ),
+    "03": lambda v: (
+        v["degree 20 / 2: training error"] < 1 < 10 < v["degree 20 / 2: validation error"]
+        and v["L(h_S) - min L, M = 30, degree 12 / 5"] > 2
+        and v["largest c in 2 exp(-c n ε²), n = 20 000"] == pytest.approx(2, abs=0.05)
+    ),
+    "04": lambda v: (
+        max(v["maximum likelihood - least squares"], v["maximum a posteriori - ridge"]) < 1e-5
+        and v["prior N(0, I), σ = 0.5: λ"] < 0.26 < 0.9 < v["95 % band holds the truth"] < 0.97
+    ),
+    "05": lambda v: (
+        v["counts that contradict Cover's formula"] == 0
+        and 0.2 < v["60 points in 30 dimensions: fraction separable"] < 0.8
+        and v["wines, raw: accuracy with 1 component"] < 0.8
+    ),
+    "06": lambda v: (
+        v["(32) with brackets: best p for 30 % ones"] == pytest.approx(0.3)
+        and v["shifted ellipse, φ(x) of (38)"] < 0.92 < 0.97 < v["shifted ellipse, all up to degree 2"]
+        and v["tumours: loss left by descent, unscaled / scaled"] > 30
+    ),
+    "08": lambda v: min(x for name, x in v.items() if name.startswith("digits")) > 0.96,
+    "11": lambda v: all(
+        v[f"right labels: {feature}, + nothing, {moved}"]
+        > 5 * v[f"right labels: {feature}, + {moved}, {moved}"]
+        for feature, moved in (("positions", "rotated"), ("positions", "permuted"), ("distances", "permuted"))
+    ),
+    "12": lambda v: (
+        v["bells 0 apart: integral"] == pytest.approx(1.2533141373, rel=1e-9)
+        and v["three ways to fit agree to"] < 1e-9
+        and 0.2 < v["length scale of least validation error (Å)"] < 0.8
+        and v["force from 9 energies, Gaussian: mean error (eV/Å)"]
+        < v["force from 9 energies, Laplacian: mean error (eV/Å)"]
+    ),
+}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_quick_form_runs_and_writes_its_results(lesson, tmp_path, capsys):
+    start = time.process_time()
+    outcome = run(lesson.number, tmp_path, quick=True)
+    assert time.process_time() - start < 10
+    figures = [path for path in outcome.written if path.suffix == ".png"]
+    assert figures
+    assert all(path.stat().st_size > 5000 for path in figures)
+    assert not any(path.name.startswith("figure_") for path in figures), "figures need names"
+    rows = json.loads((tmp_path / lesson.name / "results.json").read_text(encoding="utf-8"))
+    assert [set(row) for row in rows] == [{"quantity", "seed", "value", "verdict", "note"}] * len(rows)
+    assert len({row["quantity"] for row in rows}) == len(rows)
+    assert str(outcome.results) in capsys.readouterr().out
+    assert PATTERNS[lesson.number](values(outcome))

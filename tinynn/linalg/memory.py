@@ -1,0 +1,77 @@
+"""How much memory is free, asked before a long computation starts rather than found out hours later."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from tinynn.backend import Array, get_backend
+
+CONTAINER = [  # limit and use of a group of processes, in Linux's second and first version of these
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+]
+
+
+def empty_square(n: int, remedy: str, backend: str = "numpy") -> Array:
+    """An uninitialised matrix (n, n) of float64, if there is room for it.
+
+    Parameters
+    ----------
+    n : int
+    remedy : str
+        What one can do where there is not.
+    backend : str
+        "numpy" or "cupy".
+
+    Raises
+    ------
+    MemoryError
+        With n, the bytes wanted and those available; `remedy` ends the message.
+    """
+    xp = get_backend(backend)
+    available = available_bytes(backend)
+    message = f"a matrix of {n} x {n} numbers takes {8e-9 * n * n:.2f} GB; {{}}: {remedy}"
+    if available is not None and 8 * n * n > available:
+        raise MemoryError(message.format(f"{1e-9 * available:.2f} GB are available"))
+    try:
+        return xp.empty((n, n))
+    except MemoryError as error:  # a limit that only the system knows; CuPy's error is one as well
+        raise MemoryError(message.format("the system refuses that much")) from error
+
+
+def available_bytes(backend: str = "numpy") -> int | None:
+    """Memory that a new array of this backend could take, at most; None where nothing says so.
+
+    On Linux what the kernel estimates, or what the limit of a container leaves if that is less;
+    elsewhere the memory of the machine, whoever else uses it.
+    """
+    xp = get_backend(backend)
+    if hasattr(xp, "cuda"):
+        free, _ = xp.cuda.runtime.memGetInfo()
+        return int(free)
+    limits = [available for source in (_machine, _container) if (available := source()) is not None]
+    return min(limits, default=None)
+
+
+def _machine() -> int | None:
+    try:
+        text = Path("/proc/meminfo").read_text()
+        return 1024 * int(text.partition("MemAvailable:")[2].split()[0])
+    except (OSError, IndexError, ValueError):
+        if sys.platform == "win32":
+            return None
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError):
+            return None
+
+
+def _container() -> int | None:
+    for limit, use in CONTAINER:
+        try:
+            return int(Path(limit).read_text()) - int(Path(use).read_text())
+        except (OSError, ValueError):  # no such file, or the limit "max"
+            continue
+    return None
