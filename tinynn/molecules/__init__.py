@@ -5,7 +5,9 @@ Configurations are arrays R (M samples, N atoms, D dimensions).
 
 from tinynn.molecules.audit import InvarianceAudit, audit_invariance
 from tinynn.molecules.bonds import bond_graph, feasible_permutations
+from tinynn.molecules.calculator import ModelCalculator
 from tinynn.molecules.coulomb import CoulombMatrix, CoulombSpectrum, coulomb_matrix
+from tinynn.molecules.extxyz import Configurations, read_extxyz, write_extxyz
 from tinynn.molecules.features import (
     Distances,
     Features,
@@ -36,10 +38,12 @@ from tinynn.molecules.permutations import generate_permutations, like_atom_gener
 from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
 from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
 from tinynn.molecules.symmetry_functions import AngularSymmetryFunctions, RadialSymmetryFunctions
+from tinynn.molecules.units import convert_energy, energy_units
 
 __all__ = [
     "AngularSymmetryFunctions",
     "AtomPairKernel",
+    "Configurations",
     "CoulombMatrix",
     "CoulombPairPotential",
     "CoulombSpectrum",
@@ -50,6 +54,7 @@ __all__ = [
     "InvarianceAudit",
     "InverseDistances",
     "LennardJones",
+    "ModelCalculator",
     "Morse",
     "NetworkFeatures",
     "PairPotential",
@@ -61,9 +66,11 @@ __all__ = [
     "audit_invariance",
     "bond_graph",
     "center",
+    "convert_energy",
     "coulomb_matrix",
     "direct_product",
     "distances",
+    "energy_units",
     "feasible_permutations",
     "generate_permutations",
     "group_average",
@@ -79,6 +86,7 @@ __all__ = [
     "permute",
     "positions",
     "random_rotation",
+    "read_extxyz",
     "reflect",
     "reflection_group",
     "rotate",
@@ -86,4 +94,5 @@ __all__ = [
     "sample_rotations",
     "sorted_inverse_distances",
     "translate",
+    "write_extxyz",
 ]

@@ -81,6 +81,25 @@ class PairPotential(ABC):
         f = -(self.dv(r) / r)[..., None] * d  # f_ij = -v'(r_ij) (r_i - r_j) / r_ij
         return sum_pair_forces(f, n_atoms=R.shape[-2])
 
+    def predict(self, R: Array) -> tuple[Array, Array]:
+        """`energy` and `forces`, as models that learn them offer it.
+
+        Parameters
+        ----------
+        R : array of shape (M, N, D) or (N, D)
+
+        Returns
+        -------
+        E : array of shape (M,), or a number for a single configuration
+        F : array of the shape of R
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `energy`.
+        """
+        return self.energy(R), self.forces(R)
+
 
 class CoulombPairPotential(PairPotential):
     """Repulsion of equal charges: v(r) = k / r.
