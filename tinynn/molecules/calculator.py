@@ -23,7 +23,7 @@ class EnergyModel(Protocol):
 class ModelCalculator:
     """Energies and forces of a model, for ASE.
 
-    It is an ``ase.calculators.calculator.Calculator``, which joins the base classes when the first
+    It is an ``ase.calculators.calculator.Calculator``, which joins the base classes when a
     calculator is made: ASE is optional. It knows "energy" (eV) and "forces" (eV/Å); anything else
     (stress, dipole ...) is ASE's PropertyNotImplementedError.
 
@@ -56,11 +56,9 @@ class ModelCalculator:
     implemented_properties = ("energy", "forces")
     atoms: Any  # those of the last calculation, kept by ASE
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> ModelCalculator:
-        return object.__new__(_with_ase(cls))  # type: ignore[arg-type]
-
     def __init__(self, model: EnergyModel, z: Sequence[int] | Array, energy_unit: str = "eV") -> None:
-        super().__init__()  # of the Calculator
+        self.__class__ = _with_ase(type(self))  # type: ignore[arg-type]
+        super().__init__()  # ASE's
         if not callable(getattr(model, "predict", None)):
             raise TypeError(f"model must have a method predict(R) -> (E, F); got {type(model).__name__}")
         self.model = model
@@ -133,7 +131,7 @@ def check_atoms(atoms: Any, z: np.ndarray) -> None:
 
 
 @functools.cache
-def _with_ase(cls: type) -> type:
-    """The class as a subclass of ASE's Calculator, too."""
+def _with_ase(cls: Any) -> type:
+    """A subclass of `cls` that is one of ASE's Calculator, too."""
     calculator = import_ase("ase.calculators.calculator").Calculator
     return type(cls.__name__, (cls, calculator), {"__module__": cls.__module__, "__doc__": cls.__doc__})
