@@ -65,8 +65,8 @@ class ModelCalculator:
         self.z = check_atomic_numbers(z)
         self.energy_unit = check_energy_unit(energy_unit, "energy_unit")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).__bases__[0], (self.model, self.z, self.energy_unit)
+    def __reduce__(self) -> tuple[Any, ...]:  # pickle does not find a class made in passing
+        return _make, (type(self).__bases__[0],), self.__dict__
 
     def calculate(
         self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = ()
@@ -135,3 +135,8 @@ def _with_ase(cls: Any) -> type:
     """A subclass of `cls` that is one of ASE's Calculator, too."""
     calculator = import_ase("ase.calculators.calculator").Calculator
     return type(cls.__name__, (cls, calculator), {"__module__": cls.__module__, "__doc__": cls.__doc__})
+
+
+def _make(cls: Any) -> Any:
+    """An object of the class, not initialised."""
+    return object.__new__(_with_ase(cls))
