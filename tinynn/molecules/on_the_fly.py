@@ -138,7 +138,7 @@ def learn_on_the_fly(
     temperature: float | None = None,
     timestep: float = 4.0,
     friction: float = 0.01,
-    threshold: float = 0.08,
+    threshold: float = 0.06,
     n_initial: int = 5,
     rng: int | np.random.Generator | None = None,
     path: str | os.PathLike | None = None,
@@ -156,14 +156,15 @@ def learn_on_the_fly(
     atoms : ase.Atoms
         A molecule or cluster near a minimum. It moves, and leaves with the `LearningCalculator`.
     model : GrowingModel
-        An EnergyForceRegressor, for example ``EnergyForceRegressor(alpha=1e-10, targets="both")``; it
+        An EnergyForceRegressor, for example ``EnergyForceRegressor(targets="both")``; it
         is fitted anew.
     reference : ASE calculator, optional
         By default ASE's EMT, which knows Al, Cu, Ag, Au, Ni, Pd, Pt and, roughly, H, C, N, O.
     steps : int
         How many the run is to have, those in the file included.
     temperature : float, optional
-        Of the thermostat in K. Atoms without velocities get those of this temperature.
+        Of the thermostat in K. Atoms without velocities get random ones of this temperature; the
+        molecule as a whole then drifts and turns, which changes no energy.
     timestep : float
         fs.
     friction : float
@@ -195,17 +196,16 @@ def learn_on_the_fly(
         Bad arguments; atoms that are periodic, or have neither velocities nor a temperature; a file
         that is damaged or of another run, or has more than `steps` steps.
     RuntimeError
-        If the reference fails; says at which step.
+        If the reference fails; a note says in which step. With a `path`, the same call goes on once
+        it works again.
     FileNotFoundError
         If the folder of `path` does not exist.
     ImportError
         Without ASE (extra "molecules").
     """
     steps = check_integer(steps, "steps", low=0)
-    n_initial, save_every = (
-        check_integer(n_initial, "n_initial", low=2),
-        check_integer(save_every, "save_every", low=1),
-    )
+    n_initial = check_integer(n_initial, "n_initial", low=2)
+    save_every = check_integer(save_every, "save_every", low=1)
     timestep = check_number(timestep, "timestep", low=0, high=np.inf, closed="neither")
     friction = check_number(friction, "friction", low=0, high=np.inf, closed="left")
     if temperature is not None:
@@ -217,16 +217,15 @@ def learn_on_the_fly(
     reference = get_reference(reference)
     calculator = LearningCalculator(model, atoms.numbers, reference, threshold)
     check_atoms(atoms, calculator.z)
-    seed = None if rng is None else _checksum(np.random.default_rng(rng).bit_generator.state)
-    rng = np.random.default_rng(rng)
+    seeded, rng = rng is not None, np.random.default_rng(rng)
     settings = {
         "model": repr(model),
         "reference": type(reference).__name__,
         "temperature": temperature,
         "friction": friction,
         "n_initial": n_initial,
-        "start": _checksum(atoms.positions.tolist(), atoms.get_momenta().tolist()),
-        "rng": seed,
+        "start": _checksum(atoms.positions, atoms.get_momenta(), atoms.get_masses()),
+        "rng": _checksum(rng.bit_generator.state) if seeded else None,
     }
     log = OnTheFlyLog(calculator.z, timestep, calculator.threshold, settings)
 
@@ -288,7 +287,9 @@ def _go_on(atoms: Any, calculator: LearningCalculator, log: OnTheFlyLog, n_initi
     log.learned = calculator.learned
     atoms.set_positions(last.R, apply_constraint=False)
     atoms.set_momenta(last.momenta, apply_constraint=False)
-    calculator.atoms, calculator.results = atoms.copy(), {"energy": float(last.E), "forces": last.F}
+    calculator.atoms, calculator.results = atoms.copy(), {"energy": last.E, "forces": last.F}
+    calculator.E_std, calculator.F_std = last.E_std, last.F_std
+    calculator.uncertainty, calculator.asked = last.uncertainty, last.asked
     atoms.calc = calculator
 
 

@@ -235,8 +235,8 @@ class OnTheFlyLog:
         """
         name = repr(os.fspath(path))
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
+            with open(path, "rb") as file:
+                arrays = dict(np.load(file, allow_pickle=False))
             if arrays["format"] != FORMAT:
                 raise ValueError(f"its format is {arrays['format']!r}")
             identity, state = json.loads(str(arrays["identity"])), json.loads(str(arrays["rng"]))
@@ -294,7 +294,7 @@ class OnTheFlyLog:
             largest = abs(comparison.F_error).max(axis=(1, 2))
             middle.plot(at, largest, "C1x", markersize=4, label="largest true error")
         above.set(ylabel="energy (eV)", title=f"{self.calls} calls of the reference in {len(self)} steps")
-        middle.set(ylabel="of a force component (eV/Å)", yscale="log")
+        middle.set(ylabel="force component (eV/Å)", yscale="log")
         below.set(ylabel="calls", xlabel="time (fs)", ylim=(0, None))
         for ax in axes:
             ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
