@@ -34,6 +34,8 @@ from tinynn.molecules.groups import (
 )
 from tinynn.molecules.kernels import AtomPairKernel, FeatureKernel, SymmetrizedKernel
 from tinynn.molecules.learned_features import NetworkFeatures
+from tinynn.molecules.on_the_fly import LearningCalculator, learn_on_the_fly
+from tinynn.molecules.on_the_fly_log import Comparison, OnTheFlyLog
 from tinynn.molecules.permutations import generate_permutations, like_atom_generators
 from tinynn.molecules.potentials import CoulombPairPotential, LennardJones, Morse, PairPotential
 from tinynn.molecules.symmetry import center, permute, random_rotation, reflect, rotate, translate
@@ -43,6 +45,7 @@ from tinynn.molecules.units import convert_energy, energy_units
 __all__ = [
     "AngularSymmetryFunctions",
     "AtomPairKernel",
+    "Comparison",
     "Configurations",
     "CoulombMatrix",
     "CoulombPairPotential",
@@ -53,10 +56,12 @@ __all__ = [
     "Features",
     "InvarianceAudit",
     "InverseDistances",
+    "LearningCalculator",
     "LennardJones",
     "ModelCalculator",
     "Morse",
     "NetworkFeatures",
+    "OnTheFlyLog",
     "PairPotential",
     "Positions",
     "RadialSymmetryFunctions",
@@ -76,6 +81,7 @@ __all__ = [
     "group_average",
     "identity",
     "inverse_distances",
+    "learn_on_the_fly",
     "like_atom_generators",
     "orbit",
     "pair_distances",
