@@ -304,7 +304,8 @@ def uninterrupted():
 
 def start(path, *arguments):
     script = [sys.executable, killed_exploration.__file__, str(path), *arguments]
-    process = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
+    same = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(script, stdout=subprocess.PIPE, text=True, env=same)
     assert process.stdout.readline() == "exploring\n"
     return process
 
@@ -575,6 +576,6 @@ def test_water_by_mopac(tmp_path):
     BFGS(atoms, logfile=None).run(fmax=0.02, steps=50)
     log = learn_on_the_fly(
         *(atoms, regressor(), reference),
-        **{"steps": 150, "temperature": 300, "timestep": 0.5, "rng": 0, "progress": False},
+        **{"steps": 300, "temperature": 300, "timestep": 0.5, "rng": 0, "progress": False},
     )
     check_that_it_pays(log, log.compare(reference, progress=False))
