@@ -356,7 +356,7 @@ def test_parameters_out_of_their_range(kernel, error, message):
         (X[:0], None, ValueError, "X is empty"),
         (np.where(X > 0, np.nan, X), None, ValueError, "X contains .* NaN"),
         (X, np.full((2, 3), np.inf), ValueError, "Y contains 6 inf"),
-        (X, Y[:, :2], ValueError, "X has 3 features but Y has 2"),
+        (X, Y[:, :2], ValueError, r"X has samples of shape \(3,\) but Y of \(2,\)"),
         (X, Y * 1j, ValueError, "Y is complex"),
     ],
 )

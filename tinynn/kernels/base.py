@@ -29,8 +29,8 @@ Bounds = tuple[float, float] | str
 class Kernel(Parametrised):
     """Base of all kernels.
 
-    Inputs are X (M, n) and Y (N, n). Without Y they are the same samples, Y = X; it is only then that
-    a sample meets itself, which `White` needs to know.
+    Inputs are X (M, n) and Y (N, n); kernels between molecules take samples of another shape. Without Y
+    they are the same samples, Y = X; it is only then that a sample meets itself, which `White` needs to know.
 
     `hyperparameter` names the positive number that a Gaussian process may learn, if there is one. It
     has bounds in the parameter ``<hyperparameter>_bounds``: (low, high), or "fixed", which takes it out
@@ -147,6 +147,10 @@ class Kernel(Parametrised):
 
     # What a class has to give, on arrays that are checked.
 
+    def _ndim(self) -> tuple[int, ...]:
+        """How many dimensions X may have, the samples' own and one for their number."""
+        return (2,)
+
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         """A function of rows and the number of columns that gives one of columns for tiles of k(x_i, y_j)."""
         raise NotImplementedError
@@ -183,12 +187,12 @@ class Kernel(Parametrised):
         """The array library, and X and Y (X itself if that is None) in one dtype, once all is checked."""
         self.check_parameters()
         xp = get_array_module(X=X) if Y is None else get_array_module(X=X, Y=Y)
-        X = check_array(X, "X", ndim=2)
+        X = check_array(X, "X", ndim=self._ndim())
         if Y is None:
             return xp, X, X
-        Y = check_array(Y, "Y", ndim=2, like=X)
-        if X.shape[1] != Y.shape[1]:
-            raise ValueError(f"X has {X.shape[1]} features but Y has {Y.shape[1]}")
+        Y = check_array(Y, "Y", ndim=self._ndim(), like=X)
+        if X.shape[1:] != Y.shape[1:]:
+            raise ValueError(f"X has samples of shape {X.shape[1:]} but Y of {Y.shape[1:]}")
         dtype = np.promote_types(X.dtype, Y.dtype)
         # That Y is X says from here on that there was no Y, so what was passed twice is made a second array.
         return xp, X.astype(dtype, copy=False), Y[:].astype(dtype, copy=False)
@@ -226,6 +230,9 @@ class Constant(Kernel):
     def __init__(self, value: float = 1.0, value_bounds: Bounds = BOUNDS):
         self.value = value
         self.value_bounds = value_bounds
+
+    def _ndim(self) -> tuple[int, ...]:
+        return (2, 3)
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return constant(xp, X, Y, self.value)
@@ -265,6 +272,9 @@ class White(Kernel):
     def __init__(self, noise_level: float = 1.0, noise_level_bounds: Bounds = BOUNDS):
         self.noise_level = noise_level
         self.noise_level_bounds = noise_level_bounds
+
+    def _ndim(self) -> tuple[int, ...]:
+        return (2, 3)
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return constant(xp, X, Y, 0)
@@ -313,6 +323,14 @@ class _Pair(Kernel):
             if not isinstance(kernel, Kernel):
                 raise TypeError(f"{name} must be a Kernel; got {kernel!r}")
             kernel.check_parameters()
+        if not self._ndim():
+            raise ValueError(
+                f"k1 takes X of {_or(self.k1._ndim())} dimensions but k2 of {_or(self.k2._ndim())}: rows of "
+                "features have 2, samples of molecules 3"
+            )
+
+    def _ndim(self) -> tuple[int, ...]:
+        return tuple(n for n in self.k1._ndim() if n in self.k2._ndim())
 
 
 class Sum(_Pair):
@@ -357,7 +375,8 @@ class Product(_Pair):
         return self.k1._diag(xp, X) * self.k2._diag(xp, X)
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        k1, k2 = (_gram(k, xp, X, Y)[:, :, None] for k in (self.k1, self.k2))
+        ones = (1,) * (X.ndim - 1)
+        k1, k2 = (_gram(k, xp, X, Y).reshape(len(X), len(Y), *ones) for k in (self.k1, self.k2))
         return self.k1._dx(xp, X, Y) * k2 + k1 * self.k2._dx(xp, X, Y)
 
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
@@ -394,8 +413,12 @@ def _as_kernel(other: Any) -> Kernel | None:
 
 
 def _zeros_dx(xp: ModuleType, X: Array, Y: Array) -> Array:
-    return xp.zeros((len(X), len(Y), X.shape[1]), dtype=X.dtype)
+    return xp.zeros((len(X), len(Y), *X.shape[1:]), dtype=X.dtype)
 
 
 def _zeros_dxdy(xp: ModuleType, X: Array, Y: Array) -> Array:
-    return xp.zeros((len(X), len(Y), X.shape[1], X.shape[1]), dtype=X.dtype)
+    return xp.zeros((len(X), len(Y), *X.shape[1:], *X.shape[1:]), dtype=X.dtype)
+
+
+def _or(numbers: tuple[int, ...]) -> str:
+    return " or ".join(map(str, numbers))
