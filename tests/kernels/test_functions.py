@@ -287,7 +287,7 @@ def test_clone_with_theta_changes_what_is_free():
     assert new.k1.k1.value == 2.0
     np.testing.assert_allclose(new.theta, np.log([5.0, 0.2]))
     np.testing.assert_allclose(kernel.theta, np.log([3.0, 0.1]))
-    with pytest.raises(ValueError, match=r"theta has shape \(1,\); wanted \(2\)"):
+    with pytest.raises(ValueError, match=r"theta has shape \(1,\); wanted \(2,\)"):
         kernel.clone_with_theta([0.0])
 
 

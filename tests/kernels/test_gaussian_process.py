@@ -223,7 +223,7 @@ def test_bad_input_of_the_other_methods():
         model.predict(X, return_std=True, return_cov=True)
     with pytest.raises(ValueError, match="n_samples must be at least 1"):
         model.sample_y(X, 0)
-    with pytest.raises(ValueError, match=r"theta has shape \(2,\); wanted \(1\)"):
+    with pytest.raises(ValueError, match=r"theta has shape \(2,\); wanted \(1,\)"):
         model.log_marginal_likelihood([0.0, 0.0])
     with pytest.raises(ValueError, match="not fitted"):
         GaussianProcessRegressor().log_marginal_likelihood([0.0])

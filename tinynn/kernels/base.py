@@ -9,6 +9,7 @@ Every class gives `_tiles`, a function for any tile of the Gram matrix; see `tin
 
 from __future__ import annotations
 
+import math
 import operator
 from numbers import Real
 from types import ModuleType
@@ -87,7 +88,7 @@ class Kernel(Parametrised):
         ValueError
             If `theta` is not as long as that of this kernel.
         """
-        check_array(theta, "theta", shape=self.theta.shape, empty=True)
+        self._check_theta(theta)
         new = {self.hyperparameter: float(np.exp(theta[0]))} if self._is_free() else {}
         return type(self)(**self.get_params(deep=False) | new)
 
@@ -164,24 +165,26 @@ class Kernel(Parametrised):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         raise NotImplementedError
 
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        """Derivatives of k(x_i, x_j), i != j, by the logarithm of the hyperparameter, by tiles."""
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        """Derivatives of k(x_i, x_j), i != j, by the hyperparameter, by tiles."""
         raise NotImplementedError
 
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
         """Those of k(x_i, x_i)."""
         raise NotImplementedError
 
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
         if not self._is_free():
             return xp.zeros((len(X), len(X), 0), dtype=X.dtype)
-        return assemble(xp, self._dlog_tiles(xp, X), X, X, self._dlog_diag(xp, X))[:, :, None]
+        dk = assemble(xp, self._hyper_tiles(xp, X), X, X, self._hyper_diag(xp, X))
+        return (getattr(self, self.hyperparameter) * dk)[:, :, None]  # dk / d log h = h dk / dh
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         if not self._is_free():
             return []
-        on_diagonal = float((W_diag * self._dlog_diag(xp, X)).sum())
-        return [2 * contract_below(xp, self._dlog_tiles(xp, X), W, X) + on_diagonal]
+        below = contract_below(xp, self._hyper_tiles(xp, X), W, X)
+        on = float((W_diag * self._hyper_diag(xp, X)).sum())
+        return [getattr(self, self.hyperparameter) * (2 * below + on)]
 
     def _check(self, X: Array, Y: Array = None) -> tuple[ModuleType, Array, Array]:
         """The array library, and X and Y (X itself if that is None) in one dtype, once all is checked."""
@@ -209,10 +212,14 @@ class Kernel(Parametrised):
             if bounds != "fixed":
                 raise ValueError(f'{name} must be (low, high) or "fixed"; got {bounds!r}')
             return bounds
-        low, high = check_array(bounds, name, shape=(2,)).tolist()
-        if not 0 < low <= high:
+        low, high = bounds if len(bounds) == 2 else (math.nan, math.nan)
+        if not 0 < low <= high < math.inf:
             raise ValueError(f"{name} must be (low, high) with 0 < low <= high; got {bounds!r}")
         return low, high
+
+    def _check_theta(self, theta: Array) -> None:
+        if np.shape(theta) != self.theta.shape:
+            raise ValueError(f"theta has shape {np.shape(theta)}; wanted {self.theta.shape}")
 
 
 class Constant(Kernel):
@@ -246,11 +253,11 @@ class Constant(Kernel):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         return _zeros_dxdy(xp, X, Y)
 
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return self._tiles(xp, X, X)
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return constant(xp, X, X, 1)
 
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
-        return self._diag(xp, X)
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
+        return xp.ones(len(X), dtype=X.dtype)
 
 
 class White(Kernel):
@@ -288,11 +295,11 @@ class White(Kernel):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         return _zeros_dxdy(xp, X, Y)
 
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return self._tiles(xp, X, X)
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return constant(xp, X, X, 0)
 
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
-        return self._diag(xp, X)
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
+        return xp.ones(len(X), dtype=X.dtype)
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         return [self.noise_level * float(W_diag.sum())] if self._is_free() else []
@@ -314,7 +321,7 @@ class _Pair(Kernel):
         return np.concatenate([self.k1.bounds, self.k2.bounds])
 
     def clone_with_theta(self, theta: Array) -> Self:
-        check_array(theta, "theta", shape=self.theta.shape, empty=True)
+        self._check_theta(theta)
         p = len(self.k1.theta)
         return type(self)(self.k1.clone_with_theta(theta[:p]), self.k2.clone_with_theta(theta[p:]))
 

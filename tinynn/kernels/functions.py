@@ -158,16 +158,16 @@ class _LengthScaleKernel(Kernel):
     def d_length_scale(self, X: Array, Y: Array = None) -> Array:
         """Derivative d k(x_i, y_j) / d length_scale, (M, N); arguments and errors as calling the kernel."""
         xp, X, Z = self._check(X, Y)
-        diagonal = self._dlog_diag(xp, X) if Y is None else None  # k(x, x) = 1 for all length scales
+        diagonal = self._hyper_diag(xp, X) if Y is None else None  # k(x, x) = 1 for all length scales
         return assemble(xp, self._dlength_tiles(xp, X, Z), X, Z, diagonal)
+
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return self._dlength_tiles(xp, X, X)
 
     def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         raise NotImplementedError
 
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return elementwise(lambda dk: self.length_scale * dk, self._dlength_tiles(xp, X, X))
-
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.zeros(len(X), dtype=X.dtype)
 
 
@@ -253,7 +253,7 @@ class Gaussian(RadialKernel):
         return self.f(s) * (0.25 / self.length_scale**4)
 
     def df_dlength(self, s: Array) -> Array:
-        return self.f(s) * s / self.length_scale**3
+        return self.f(s) * s * self.length_scale**-3.0
 
 
 class Matern32(RadialKernel):
@@ -289,7 +289,7 @@ class Matern32(RadialKernel):
 
     def df_dlength(self, s: Array) -> Array:
         a = self._a(s)
-        return a * a * get_array_module(s).exp(-a) / self.length_scale
+        return a * a * get_array_module(s).exp(-a) * (1 / self.length_scale)
 
     def _a(self, s: Array) -> Array:
         return get_array_module(s).sqrt(s) * (math.sqrt(3) / self.length_scale)
@@ -311,7 +311,7 @@ class Matern52(RadialKernel):
 
     def f(self, s: Array) -> Array:
         a = self._a(s)
-        return (1 + a + a * a / 3) * get_array_module(s).exp(-a)
+        return (1 + a + a * a * (1 / 3)) * get_array_module(s).exp(-a)
 
     def df(self, s: Array) -> Array:
         a = self._a(s)
@@ -322,7 +322,7 @@ class Matern52(RadialKernel):
 
     def df_dlength(self, s: Array) -> Array:
         a = self._a(s)
-        return a * a * (1 + a) * get_array_module(s).exp(-a) / (3 * self.length_scale)
+        return a * a * (1 + a) * get_array_module(s).exp(-a) * (1 / 3 / self.length_scale)
 
     def _a(self, s: Array) -> Array:
         return get_array_module(s).sqrt(s) * (math.sqrt(5) / self.length_scale)
@@ -347,7 +347,7 @@ class Laplacian(_LengthScaleKernel):
 
     def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         l = self.length_scale
-        return elementwise(lambda s: xp.exp(s * (-1 / l)) * s / l**2, absolute_distances(xp, X, Y))
+        return elementwise(lambda s: xp.exp(s * (-1 / l)) * s * l**-2.0, absolute_distances(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.ones(len(X), dtype=X.dtype)
