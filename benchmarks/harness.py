@@ -24,6 +24,7 @@ from tinynn.backend import get_backend
 OURS = "tinynn"
 PRODUCTS, BYTES = LIMITS = ("matrix products", "reading")  # no contestants: bounds on what they could reach
 ROUNDS = 9
+PAUSE = 0.1  # seconds until the idle threads of the last contestant's BLAS no longer spin
 
 Contestant = Callable[[], Sequence[float]]  # does the work once, returns its losses
 
@@ -81,6 +82,7 @@ def measure(
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            time.sleep(PAUSE)
             start = time.perf_counter()
             run()
             seconds[name].append((time.perf_counter() - start) / workload.units)

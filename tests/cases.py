@@ -39,37 +39,41 @@ class LayerCase(NamedTuple):
     build: Callable[[int], nn.Layer]
     twin: Callable[[int], torch.nn.Module]
     scale: float = 2.0  # inputs are normal with this standard deviation
+    smooth: bool = False  # has tangents
 
 
 LAYERS = {
-    "Dense": LayerCase(lambda n: nn.Dense(n, 4, rng=0), lambda n: torch.nn.Linear(n, 4)),
+    "Dense": LayerCase(lambda n: nn.Dense(n, 4, rng=0), lambda n: torch.nn.Linear(n, 4), smooth=True),
     "Dense, glorot": LayerCase(
-        lambda n: nn.Dense(n, 1, init="glorot", rng=0), lambda n: torch.nn.Linear(n, 1)
+        lambda n: nn.Dense(n, 1, init="glorot", rng=0), lambda n: torch.nn.Linear(n, 1), smooth=True
     ),
     "Dense, no bias": LayerCase(
-        lambda n: nn.Dense(n, 3, bias=False, rng=0), lambda n: torch.nn.Linear(n, 3, bias=False)
+        lambda n: nn.Dense(n, 3, bias=False, rng=0), lambda n: torch.nn.Linear(n, 3, bias=False), smooth=True
     ),
-    "Sigmoid": LayerCase(lambda n: nn.Sigmoid(), lambda n: torch.nn.Sigmoid()),
-    "Tanh": LayerCase(lambda n: nn.Tanh(), lambda n: torch.nn.Tanh()),
+    "Sigmoid": LayerCase(lambda n: nn.Sigmoid(), lambda n: torch.nn.Sigmoid(), smooth=True),
+    "Tanh": LayerCase(lambda n: nn.Tanh(), lambda n: torch.nn.Tanh(), smooth=True),
     "ReLU": LayerCase(lambda n: nn.ReLU(), lambda n: torch.nn.ReLU()),
     "LeakyReLU": LayerCase(lambda n: nn.LeakyReLU(), lambda n: torch.nn.LeakyReLU()),
     "LeakyReLU, 0.3": LayerCase(lambda n: nn.LeakyReLU(0.3), lambda n: torch.nn.LeakyReLU(0.3)),
     # above its threshold torch returns z itself; from 40 on that is ln(1 + exp(z)) to the last bit
-    "Softplus": LayerCase(lambda n: nn.Softplus(), lambda n: torch.nn.Softplus(threshold=40)),
-    "SiLU": LayerCase(lambda n: nn.SiLU(), lambda n: torch.nn.SiLU()),
+    "Softplus": LayerCase(lambda n: nn.Softplus(), lambda n: torch.nn.Softplus(threshold=40), smooth=True),
+    "SiLU": LayerCase(lambda n: nn.SiLU(), lambda n: torch.nn.SiLU(), smooth=True),
     "Softmax": LayerCase(lambda n: nn.Softmax(), lambda n: torch.nn.Softmax(dim=1)),
     "Dropout": LayerCase(lambda n: nn.Dropout(0.4, rng=SEED), lambda n: TorchDropout(0.4)),
     "Residual": LayerCase(
         lambda n: nn.Residual(nn.Dense(n, 3, rng=0), nn.Tanh(), nn.Dense(3, n, rng=1)),
         lambda n: TorchResidual(torch.nn.Linear(n, 3), torch.nn.Tanh(), torch.nn.Linear(3, n)),
+        smooth=True,
     ),
     "Chain": LayerCase(
         lambda n: nn.Chain(nn.Dense(n, 3, rng=0), nn.Tanh()),
         lambda n: torch.nn.Sequential(torch.nn.Linear(n, 3), torch.nn.Tanh()),
+        smooth=True,
     ),
     "Residual in Residual": LayerCase(
         lambda n: nn.Residual(nn.Residual(nn.Dense(n, n, rng=0)), nn.Sigmoid()),
         lambda n: TorchResidual(TorchResidual(torch.nn.Linear(n, n)), torch.nn.Sigmoid()),
+        smooth=True,
     ),
     "Sequential": LayerCase(
         lambda n: nn.Sequential(
@@ -88,6 +92,23 @@ LAYERS = {
             torch.nn.Linear(5, 2),
             torch.nn.Softmax(dim=1),
         ),
+    ),
+    "Sequential, smooth": LayerCase(
+        lambda n: nn.Sequential(
+            nn.Dense(n, 5),
+            nn.SiLU(),
+            nn.Residual(nn.Dense(5, 5), nn.Softplus()),
+            nn.Dense(5, 2),
+            rng=0,
+            dtype="float64",
+        ),
+        lambda n: torch.nn.Sequential(
+            torch.nn.Linear(n, 5),
+            torch.nn.SiLU(),
+            TorchResidual(torch.nn.Linear(5, 5), torch.nn.Softplus(threshold=40)),
+            torch.nn.Linear(5, 2),
+        ),
+        smooth=True,
     ),
 }
 

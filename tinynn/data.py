@@ -1,13 +1,35 @@
-"""Samples and mini-batches: Dataset, DataLoader, split."""
+"""Samples and mini-batches: Dataset, DataLoader, split; and configurations of a molecule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from tinynn.backend import Array, asarray, get_array_module
 from tinynn.validation import check_array, check_integer, check_number, check_same_length
+
+
+class Configurations(NamedTuple):
+    """M configurations of the same N atoms.
+
+    Attributes
+    ----------
+    z : array of int (N,)
+        Atomic numbers.
+    R : array (M, N, 3)
+        Positions in Å.
+    E : array (M,) or None
+        Energies, in the unit that their source states or was asked for.
+    F : array (M, N, 3) or None
+        Forces -dE/dR in that unit per Å.
+    """
+
+    z: np.ndarray
+    R: np.ndarray
+    E: np.ndarray | None
+    F: np.ndarray | None
 
 
 class Dataset:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinynn.data import Dataset
+from tinynn.data import Configurations, Dataset
 
 
 class DatasetError(OSError):
@@ -251,28 +251,6 @@ RMD17 = ("ethanol", "benzene")
 _RMD17_MD5 = {"ethanol": "ccc8bfcd9c76005408d875fdc4b904ea", "benzene": "6e209de77775e598897a8c9194e904f0"}
 
 
-@dataclass(frozen=True, eq=False)
-class Configurations:
-    """Configurations of one molecule with their energies and forces.
-
-    Attributes
-    ----------
-    z : int array (N,)
-        Atomic numbers.
-    R : array (M, N, 3)
-        Positions in Å, float64.
-    E : array (M,)
-        Energies in kcal/mol.
-    F : array (M, N, 3)
-        Forces -dE/dR in kcal/mol/Å.
-    """
-
-    z: np.ndarray
-    R: np.ndarray
-    E: np.ndarray
-    F: np.ndarray
-
-
 def rmd17(molecule: str = "ethanol", split: int = 1) -> tuple[Configurations, Configurations]:
     """Frames of a molecular-dynamics trajectory at 500 K, energies and forces from PBE/def2-SVP.
 
@@ -289,7 +267,7 @@ def rmd17(molecule: str = "ethanol", split: int = 1) -> tuple[Configurations, Co
     Returns
     -------
     train, test : Configurations
-        1000 frames each, in the order of the source; none is in both.
+        1000 frames each, in the order of the source; none is in both. Energies in kcal/mol.
 
     Raises
     ------

@@ -16,9 +16,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tinynn import backend
 from tinynn.molecules import (
     CoulombPairPotential,
+    EnergyForceRegressor,
     LennardJones,
     ModelCalculator,
     Morse,
+    NeuralForceField,
     convert_energy,
     energy_units,
 )
@@ -82,6 +84,24 @@ def test_energies_and_forces_leave_in_electronvolt(unit):
     atoms.calc = ModelCalculator(Spring([[0, 0, 0], [0, 0, 1.0]]), z=[8, 1], energy_unit=unit)
     assert_allclose(atoms.get_potential_energy(), 0.25 * convert_energy(1, unit))
     assert_allclose(atoms.get_forces(), convert_energy([[0, 0, 0], [0, 0, -1]], unit), atol=0)
+
+
+def learned(kind):
+    """A model of three argon atoms, in kcal/mol."""
+    R = np.stack([cluster(3, seed).positions for seed in range(30)])
+    E, F = (convert_energy(x, "eV", "kcal/mol") for x in ARGON.predict(R))
+    if kind is EnergyForceRegressor:
+        return EnergyForceRegressor().fit(R, E, F, progress=False)
+    return NeuralForceField(epochs=3, rng=0).fit(R, E, F, progress=False)
+
+
+@pytest.mark.parametrize("kind", [EnergyForceRegressor, NeuralForceField])
+def test_learned_models(kind):
+    model, atoms = learned(kind), cluster(3, seed=99)
+    atoms.calc = ModelCalculator(model, atoms.numbers, "kcal/mol")
+    E, F = model.predict(atoms.positions)
+    assert_allclose(atoms.get_potential_energy(), convert_energy(E, "kcal/mol"), rtol=1e-6)
+    assert_allclose(atoms.get_forces(), convert_energy(F, "kcal/mol"), rtol=1e-5, atol=1e-8)
 
 
 def test_a_calculation_is_kept_until_the_atoms_move():

@@ -262,6 +262,7 @@ class GaussianProcessRegressor(Regressor):
 
     def _kernel(self) -> Kernel:
         kernel = Gaussian(1.0, "fixed") if self.kernel is None else get_kernel(self.kernel)
+        kernel.check_parameters()
         return copy.deepcopy(kernel)
 
     def _minimiser(self) -> Optimizer | None:
@@ -334,8 +335,8 @@ def _factor(kernel: Kernel, X: Array, alpha: Array) -> Array:
     except NotPositiveDefiniteError as error:
         raise NotPositiveDefiniteError(
             f"the covariance K of the training samples, with alpha={float(alpha.max()):g}, is not positive "
-            "definite: samples coincide, or nearly so for this length scale. Raise alpha, the variance of the noise "
-            "(a jitter of 1e-8 of the kernel's variance is usually enough), or add White() to the kernel",
+            "definite: samples coincide, or nearly so for this length scale. Raise alpha, the variance of "
+            "the noise (a jitter of 1e-8 times that of the kernel is often enough), or add White() to it",
             error.pivot,
         ) from error
 

@@ -247,7 +247,7 @@ class GramAccumulator(_Accumulator):
         X, y = X.astype(self.dtype, copy=False), y.astype(self.dtype, copy=False)
         n = X.shape[1]
         sums = xp.zeros((n + 1, n + y.shape[1]), dtype=self.dtype)
-        sums[:n, :n] = X.T @ X  # S4 (8)
+        sums[:n, :n] = self._tools.gram(X)  # S4 (8)
         sums[:n, n:] = X.T @ y  # S4 (13)
         sums[n, n:] = xp.einsum("ij,ij->j", y, y)
         return sums if self._state is None else self._state + sums

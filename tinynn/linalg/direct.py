@@ -40,6 +40,7 @@ def _solve_svd(A: Array, b: Array) -> tuple[Array, Array]:
 FACTORIZATIONS: dict[str, Any] = {
     "lapack": lapack,
     "tinynn": SimpleNamespace(
+        gram=lambda A: A.T @ A,
         solve_lower=solve_lower,
         solve_upper=solve_upper,
         lu=lu,

@@ -6,6 +6,7 @@ stand for the other. Arrays are not checked again: whoever calls these has done 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,15 @@ def solve_lower(L: Array, b: Array) -> Array:
 def solve_upper(U: Array, b: Array) -> Array:
     """As `tinynn.linalg.solve_upper`."""
     return _scipy_linalg(U).solve_triangular(U, b, lower=False, check_finite=False)
+
+
+def gram(A: Array) -> Array:
+    """A'A. Of a narrow A by BLAS's syrk, which for few columns NumPy's product cuts up among threads."""
+    if get_array_module(A) is not np or A.shape[1] > NARROW:
+        return A.T @ A
+    (syrk,) = scipy.linalg.get_blas_funcs(("syrk",), (A,))
+    upper = syrk(1.0, A.T)  # in Fortran's order, as BLAS wants it, without a copy
+    return upper + np.triu(upper, 1).T
 
 
 def lu(A: Array) -> tuple[Array, Array, Array]:
@@ -59,6 +69,11 @@ def cholesky(A: Array, *, overwrite: bool = False) -> Array:
         if not xp.isfinite(L).all():
             raise NotPositiveDefiniteError("A is not positive definite")
         return L
+    if not overwrite:
+        # NumPy and SciPy bring a BLAS each, and the idle threads of one keep the other waiting: what
+        # follows one of NumPy's products is faster in NumPy. Its error does not know the pivot.
+        with suppress(np.linalg.LinAlgError):
+            return np.linalg.cholesky(A)
     (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (A,))
     # A' is A, and in the order of memory that LAPACK wants.
     L, info = potrf(A.T, lower=True, clean=True, overwrite_a=overwrite)
@@ -83,7 +98,7 @@ def invert_cholesky(L: Array) -> Array:
     if xp is not np:
         return xp.tril(solve_cholesky(L, xp.eye(len(L), dtype=L.dtype)))
     (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (L,))
-    return potri(L, lower=True)[0]
+    return potri(L.T, lower=False)[0].T  # transposed, so that rows lie in memory as NumPy's do
 
 
 def qr(A: Array, pivoting: bool = False) -> tuple[Array, ...]:

@@ -13,36 +13,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinynn.backend import Array, to_numpy
+from tinynn.data import Configurations
 from tinynn.files import check_folder, replace_file
 from tinynn.molecules.calculator import check_atomic_numbers, check_atoms
 from tinynn.molecules.units import check_energy_unit, convert_energy, import_ase
 from tinynn.validation import check_array, check_same_length
-
-
-class Configurations(NamedTuple):
-    """M configurations of the same N atoms.
-
-    Attributes
-    ----------
-    z : array of int (N,)
-        Atomic numbers.
-    R : array (M, N, 3)
-        Positions in Å.
-    E : array (M,) or None
-        Energies in the unit asked for.
-    F : array (M, N, 3) or None
-        Forces in that unit per Å.
-    """
-
-    z: np.ndarray
-    R: np.ndarray
-    E: np.ndarray | None
-    F: np.ndarray | None
 
 
 def write_extxyz(
