@@ -60,6 +60,13 @@ PATTERNS = {  # what the quick form still has to show
         and v["force from 9 energies, Gaussian: mean error (eV/Å)"]
         < v["force from 9 energies, Laplacian: mean error (eV/Å)"]
     ),
+    "14": lambda v: (
+        v["energy gained / -∫F·dR"] == pytest.approx(1, abs=1e-3)
+        and v["total energy changes by (meV), F = +dE/dR"] > 1000
+        and v["argon, n = 40, forces: force error (meV/Å)"]
+        < 0.5 * v["argon, n = 40, energies: force error (meV/Å)"]
+        and v["Ar7, kernel, n = 40: order of the drift"] == pytest.approx(2, abs=0.1)
+    ),
 }
 
 
