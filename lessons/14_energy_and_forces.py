@@ -14,8 +14,8 @@
 # It builds on lesson 11 (molecules and distances), lesson 12 (kernels and their derivatives) and lesson
 # 13 (symmetry). "The notes" (S3 in the comments of the library) are the lecture that this lesson follows
 # and, in places, corrects. R are the positions of N atoms, E is the energy, F are the forces; φ is the
-# matrix of features of all samples and φ' its derivative, where a transpose would be ambiguous it is
-# written T. Lengths are in Å, energies in eV or meV, times in fs, unless nothing is named.
+# matrix of features of all samples and φ' its derivative; a transpose is written T here. Lengths are in
+# Å, energies in eV or meV, times in fs, unless nothing is named.
 
 # %%
 import time
@@ -57,7 +57,7 @@ BACKEND = "numpy"  # "cupy" computes on a GPU; worth it from some thousand force
 SIZES = (5, 10, 20, 40, 80, 160)  # quick: (5, 10, 40); configurations of the argon cluster to learn from
 DRAWS = 4  # quick: 2; choices of them: one draw of ten configurations proves little
 FRAMES = 500  # quick: 140; they are drawn from these, of runs of 20 each, 200 fs apart
-TEMPERATURE = 10  # K; argon clusters melt at 20 to 30 K, and then have many shapes
+TEMPERATURE = 10  # K; so small a cluster melts near 20 K, and then has many shapes
 ETHANOL_SIZES = (6, 12, 25, 50, 100, 200)  # quick: (6, 20, 50); the published models learn from 1000
 EPOCHS = 400  # quick: 30; passes of the network over its training set, that is renumbered six times
 DURATION = 4000  # quick: 400; fs, of the runs that test the conservation of energy
