@@ -643,8 +643,9 @@ plt.show()
 
 # %% [markdown]
 # Read it by rows. Where the symmetry is built in, not one digit is lost, under any motion. Without it,
-# Gaussians mostly fall back to the mean, far from all they know; networks extrapolate, and the one on
-# positions is worse than the mean by a factor of a thousand. (A narrow bar alone is no merit: the network
+# Gaussians mostly fall back to the mean, far from all they know (but not the notes' sum, whose large weights
+# cancel only near the training molecules); networks extrapolate, and the one on positions is worse than
+# the mean by a factor of a thousand. (A narrow bar alone is no merit: the network
 # that was averaged after training is invariant, and wrong.)
 #
 # Look at "four motions added": in the columns it was trained for all is well. The last column has the
