@@ -136,7 +136,9 @@ def _ascend(
                 members = free.tolist()
                 K = np.stack([row(m) for m in members])
                 old = np.array([c[m] for m in members])
-                new = _solve_free(K[:, free], up[free], old, *(np.array([x[m] for m in members]) for x in (low, high)))
+                new = _solve_free(
+                    K[:, free], up[free], old, *(np.array([x[m] for m in members]) for x in (low, high))
+                )
                 change = (new - old) @ K
                 up -= change
                 down -= change
