@@ -10,6 +10,7 @@ import numpy as np
 from tinynn.backend import Array, to_numpy
 from tinynn.kernels.functions import Kernel
 from tinynn.kernels.ridge import check_symmetric
+from tinynn.kernels.smo import Row
 from tinynn.linalg import NotPositiveDefiniteError, lapack
 from tinynn.validation import check_array
 
@@ -33,7 +34,7 @@ def gram(function: Function, X: Array, Y: Array) -> Array:
 def whole_gram(function: Function | str, X: Array, memory: float) -> np.ndarray | None:
     """The Gram matrix of X, (M, M), on the host, or None if it needs more than `memory` bytes.
 
-    Precomputed, it is X itself. What is no `Kernel`, and so might be no kernel, is checked.
+    If the function is "precomputed", it is X itself. What is no `Kernel` might be no kernel, and is checked.
     """
     if isinstance(function, str):
         K = to_numpy(X)
@@ -46,7 +47,7 @@ def whole_gram(function: Function | str, X: Array, memory: float) -> np.ndarray 
     return K
 
 
-def gram_rows(function: Function, X: Array, memory: float) -> tuple[Callable[[int], np.ndarray], np.ndarray]:
+def gram_rows(function: Function, X: Array, memory: float) -> tuple[Row, np.ndarray]:
     """Row m of the Gram matrix of X (M, n), as a function of m, and the diagonal (M,), on the host.
 
     Without memory for the whole matrix, rows are computed when asked for; as many as fit are kept.
@@ -67,6 +68,13 @@ def gram_rows(function: Function, X: Array, memory: float) -> tuple[Callable[[in
         return K_m
 
     return row, diagonal
+
+
+def part(K: np.ndarray, samples: np.ndarray) -> tuple[Row, np.ndarray]:
+    """As `gram_rows`, of some of the samples whose Gram matrix is K; sorted, without repetition."""
+    if len(samples) == len(K):
+        return K.__getitem__, K.diagonal()
+    return functools.cache(lambda m: K[samples[m]].take(samples)), K.diagonal()[samples]
 
 
 def check_is_kernel(K: np.ndarray) -> None:

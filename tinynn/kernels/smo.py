@@ -22,15 +22,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import add, divide, inf, maximum, multiply, subtract
+from scipy.linalg.lapack import dposv
 
 FEW = 100  # free weights that are solved for at once: it costs as much as PATIENCE steps, or less
 PATIENCE = 50  # steps of pairs between two such solutions
 MANY = 1000  # samples from which on the margin is first made softer
 
-Row = Callable[[int], np.ndarray]
+Row = Callable[[Any], np.ndarray]  # of the integers of Python and of NumPy
 
 
 class DualSolution(NamedTuple):
@@ -81,17 +83,18 @@ def smo(
     S4 (36), (39)-(43); Platt 1998, "Sequential minimal optimization"; Fan, Chen and Lin 2005, "Working
     set selection using second order information for training support vector machines".
     """
-    c, e, steps = [0.0] * len(y), y.copy(), 0
+    c, steps = [0.0] * len(y), 0
+    e = y  # y - K c, the derivative of S4 (40)
     # At a high C many weights can be free for long, and pairs approach the solution in tiny steps. At a low C
-    # they soon meet their bounds, and most of them stay there when C grows and all weights with it. (Only if
-    # few are free: else zero is the better start. Multiplying by a power of two does not round: C is met.)
+    # they soon meet their bounds, and most of them stay there when C grows and all weights with it. If many
+    # are free even then, zero is the better start. Multiplying by a power of two does not round: C is met.
     growth = 2.0 ** max(0, math.ceil(math.log2(C * diagonal.mean() + 1e-100))) if len(y) > MANY else 1.0
     if growth > 1:
         steps, _, soft_e = _ascend(c, e, row, diagonal, y, C / growth, max(tol, 0.1), max_iter)
         soft_a = y * c
         few = np.count_nonzero((soft_a > 0) & (soft_a < C / growth)) <= FEW
         c = (growth * y * soft_a).tolist() if few else [0.0] * len(y)
-        e = y - growth * (y - soft_e) if few else e
+        e = y - growth * (y - soft_e) if few else y
     more, (lowest, highest), e = _ascend(c, e, row, diagonal, y, C, tol, max_iter - steps)
     b = (lowest + highest) / 2
     inside = y * (e - b)  # 1 - y_m (w'phi(x_m) + b)
@@ -111,17 +114,11 @@ def _ascend(
     max_iter: int,
 ) -> tuple[int, tuple[float, float], np.ndarray]:
     """Improve the weights `c` in place; the steps, the bounds of b by those that can grow and fall, and e."""
-    low, high = np.minimum(0, C * y).tolist(), np.maximum(0, C * y).tolist()  # S4 (43)
-    up = np.where(c < np.maximum(0, C * y), e, -np.inf)  # e_m of the weights that can grow
-    down = np.where(c > np.minimum(0, C * y), e, np.inf)  # e_m of those that can fall
-
-    def place(m: int, c_m: float, e_m: float) -> None:
-        c[m] = c_m
-        up[m] = e_m if c_m < high[m] else -np.inf
-        down[m] = e_m if c_m > low[m] else np.inf
-
+    lows, highs = np.minimum(0, C * y), np.maximum(0, C * y)  # S4 (43)
+    up = np.where(c < highs, e, -inf)  # e_m of the weights that can grow
+    down = np.where(c > lows, e, inf)  # e_m of those that can fall
     half = diagonal * (0.5 + 1e-12) + 1e-100  # a little more: equal samples get a distance as well
-    half_of = half.tolist()
+    low, high, half_of = lows.tolist(), highs.tolist(), half.tolist()  # one element of a list is read faster
     zero, (gain, distance, change) = np.zeros(len(y)), np.empty((3, len(y)))
     countdown = PATIENCE
     for step in range(max_iter + 1):
@@ -131,65 +128,66 @@ def _ascend(
             break
         if countdown == 0:
             free = np.flatnonzero(up == down)
-            countdown = max(PATIENCE, 2 * len(free))
+            countdown = max(PATIENCE, len(free))
             if 1 < len(free) <= FEW:
-                members = free.tolist()
-                K = np.stack([row(m) for m in members])
-                old = np.array([c[m] for m in members])
-                new = _solve_free(
-                    K[:, free], up[free], old, *(np.array([x[m] for m in members]) for x in (low, high))
-                )
+                K = np.array([row(m) for m in free.tolist()])
+                old = np.array([c[m] for m in free.tolist()])
+                new = _solve_free(K[:, free], e=up[free], c=old, low=lows[free], high=highs[free])
                 change = (new - old) @ K
                 up -= change
                 down -= change
-                for m, c_m in zip(members, new.tolist(), strict=True):
-                    place(m, c_m, up.item(m))
+                up[free[new >= highs[free]]] = -inf
+                down[free[new <= lows[free]]] = inf
+                for m, c_m in zip(free.tolist(), new.tolist(), strict=True):
+                    c[m] = c_m
                 continue
         countdown -= 1
         # A step t changes the objective by t (e_i - e_j) - t^2 d, where d = |phi_i - phi_j|^2 / 2: of all j,
         # take the one with which it gains most, (e_i - e_j)^2 / 4 d, were there no bounds.
         K_i = row(i)
-        np.subtract(e_i, down, out=gain)
-        np.maximum(gain, zero, out=gain)
-        np.multiply(gain, gain, out=gain)
-        np.subtract(half, K_i, out=distance)
-        np.add(distance, half_of[i], out=distance)
-        np.divide(gain, distance, out=gain)
+        subtract(e_i, down, out=gain)
+        maximum(gain, zero, out=gain)
+        multiply(gain, gain, out=gain)
+        subtract(half, K_i, out=distance)
+        add(distance, half_of[i], out=distance)
+        divide(gain, distance, out=gain)
         j = gain.argmax()
-        e_j = down.item(j)
-        t = min((e_i - e_j) / (2 * distance.item(j)), high[i] - c[i], c[j] - low[j])  # S4 (43)
-        np.subtract(K_i, row(j), out=change)
-        np.multiply(change, t, out=change)
-        np.subtract(up, change, out=up)
-        np.subtract(down, change, out=down)
-        place(i, c[i] + t, up.item(i))
-        place(j, c[j] - t, down.item(j))
+        t = min((e_i - down.item(j)) / (2 * distance.item(j)), high[i] - c[i], c[j] - low[j])  # S4 (43)
+        c[i] += t
+        c[j] -= t  # S4 (41)
+        subtract(K_i, row(j), out=change)
+        multiply(change, t, out=change)
+        subtract(up, change, out=up)
+        subtract(down, change, out=down)
+        down[i], up[j] = up.item(i), down.item(j)  # what has grown can fall, what has fallen can grow
+        if c[i] >= high[i]:
+            up[i] = -inf
+        if c[j] <= low[j]:
+            down[j] = inf
     return step, (e_i, e_j), np.where(np.isinf(up), down, up)
 
 
 def _solve_free(K: np.ndarray, e: np.ndarray, c: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The q weights that are best while all others keep theirs, or better ones at a bound.
 
-    The last weight takes what the others lose, so that the sum stays. That leaves a problem without
-    constraint, with the inner products H of the phi_m - phi_last. On the way to its solution, the first
-    weight that meets a bound stays there, and the others go on to a solution of their own.
+    The change s of the weights makes all e_m equal to one b, K s = e - b, and b is such that their sum
+    stays. On the way there, the first weight that meets a bound keeps it, and the others go on to a
+    solution of their own.
     """
-    c, e = c.copy(), e.copy()
-    free = np.arange(len(c))
-    while len(free) > 1:
-        K_free = K[np.ix_(free, free)]
-        H = K_free[:-1, :-1] - K_free[:-1, -1:] - K_free[-1:, :-1] + K_free[-1, -1]
-        H[range(len(H)), range(len(H))] += 1e-10 * H.diagonal().mean() + 1e-100  # without slope: to a bound
-        s = np.linalg.solve(H, (e[free] - e[free[-1]])[:-1])
-        s = np.append(s, -s.sum())
+    c, e, free, t = c.copy(), e.copy(), np.arange(len(c)), 0.0
+    regular = K.copy()  # where K is singular, a huge step: to a bound
+    regular.flat[:: len(c) + 1] += 1e-10 * K.diagonal().mean() + 1e-100
+    while len(free) > 1 and t < 1:
+        _, uv, failed = dposv(regular[free][:, free].T, np.array([e[free], np.ones(len(free))]).T)
+        if failed:  # K is indefinite
+            break
+        u, v = uv.T
+        s = u - v * (u.sum() / v.sum())
         end = np.where(s > 0, high[free], low[free])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            room = np.where(s != 0, (end - c[free]) / s, np.inf)
+        room = np.abs(end - c[free]) / np.maximum(np.abs(s), 1e-300)
         t = min(1.0, room.min())
         new = np.where(room <= t, end, c[free] + t * s)
         e -= K[:, free] @ (new - c[free])
         c[free] = new
-        if t == 1:
-            break
         free = free[room > t]
     return c

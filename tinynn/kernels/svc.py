@@ -11,7 +11,7 @@ import numpy as np
 from tinynn.backend import Array, get_array_module, to_numpy
 from tinynn.estimator import Classifier, check_features, check_is_fitted, check_samples, warn_not_converged
 from tinynn.kernels.functions import KERNELS, Kernel, get_kernel
-from tinynn.kernels.gram import Function, gram, gram_rows, whole_gram
+from tinynn.kernels.gram import Function, gram, gram_rows, part, whole_gram
 from tinynn.kernels.smo import smo
 from tinynn.validation import check_integer, check_number
 
@@ -52,7 +52,7 @@ class SVC(Classifier):
     coef0 : float
         Of the polynomial kernel.
     tol : float
-        Stop when no pair of weights violates its condition by more, > 0.
+        Stop when no pair of weights violates its condition by more; in (0, 2), and 2 would be no fit at all.
     cache_size : float
         Memory for Gram matrices in MB (10^6 bytes), > 0. While that of all samples fits it is computed
         as a whole; else that of each pair of classes, or only the rows that are needed, of which so many
@@ -126,7 +126,7 @@ class SVC(Classifier):
             symmetric, or not positive semidefinite.
         """
         C = check_number(self.C, "C", low=0, high=np.inf, closed="neither")
-        tol = check_number(self.tol, "tol", low=0, high=np.inf, closed="neither")
+        tol = check_number(self.tol, "tol", low=0, high=2, closed="neither")
         memory = check_number(self.cache_size, "cache_size", low=0, closed="neither") * 1e6
         max_iter = 10_000_000 if self.max_iter == -1 else check_integer(self.max_iter, "max_iter", low=1)
         if self.decision_function_shape not in SHAPES:
@@ -135,23 +135,19 @@ class SVC(Classifier):
             )
         xp, X, classes, index = self._check_fit(X, y)
         kernel = self._resolve_kernel(X)
-        K = whole_gram(kernel, X, memory)
         index = to_numpy(index)
+        K = whole_gram(kernel, X, memory)
         dual_coef = np.zeros((len(classes) - 1, len(X)))
         planes = []
-        for first, second in combinations(range(len(classes)), 2):
-            samples = np.flatnonzero((index == first) | (index == second))
-            y_pair = np.where(index[samples] == first, 1.0, -1.0)
-            if K is None:
-                row, diagonal = gram_rows(kernel, X[xp.asarray(samples)], memory)
-            else:
-                K_pair = K if len(samples) == len(K) else K[np.ix_(samples, samples)]
-                row, diagonal = K_pair.__getitem__, K_pair.diagonal()
-            plane = smo(row, diagonal, y_pair, C, tol, max_iter)
-            dual_coef[second - 1, samples[y_pair > 0]] = plane.c[y_pair > 0]
-            dual_coef[first, samples[y_pair < 0]] = plane.c[y_pair < 0]
+        for p, q in combinations(range(len(classes)), 2):
+            pair = np.flatnonzero((index == p) | (index == q))
+            row, diagonal = gram_rows(kernel, X[xp.asarray(pair)], memory) if K is None else part(K, pair)
+            first = index[pair] == p
+            plane = smo(row, diagonal, np.where(first, 1.0, -1.0), C, tol, max_iter)
+            dual_coef[q - 1, pair[first]] = plane.c[first]
+            dual_coef[p, pair[~first]] = plane.c[~first]
             planes.append(plane)
-        sign = -1 if len(classes) == 2 else 1
+        sign = -1 if len(classes) == 2 else 1  # the score of two classes is that of the second
         support = np.flatnonzero((dual_coef != 0).any(axis=0))
         support = support[np.argsort(index[support], kind="stable")]
         self.classes_ = classes
@@ -206,16 +202,15 @@ class SVC(Classifier):
         X = self._check_query(X)
         xp = get_array_module(X)
         Z = self._plane_scores(xp, X)
-        binary = len(self.classes_) == 2
-        return self.classes_[
-            (Z.ravel() > 0).astype(int) if binary else _votes(xp, Z, len(self.classes_)).argmax(axis=1)
-        ]
+        if len(self.classes_) == 2:
+            return self.classes_[(Z.ravel() > 0).astype(int)]
+        return self.classes_[_votes(xp, Z, len(self.classes_)).argmax(axis=1)]
 
     def _plane_scores(self, xp: ModuleType, X: Array) -> Array:
         """w'phi(x) + b for every plane, (M, K (K - 1) / 2), by blocks of samples that fit in the memory."""
         ends = np.cumsum(self.n_support_).tolist()
         own = [slice(end - n, end) for end, n in zip(ends, self.n_support_.tolist(), strict=True)]
-        height = max(1, int(self.cache_size * 1e6 / (8 * ends[-1])))
+        height = max(1, int(self.cache_size * 1e6 / (8 * len(self.support_))))
         blocks = []
         for start in range(0, len(X), height):
             x = X[start : start + height]
@@ -228,7 +223,7 @@ class SVC(Classifier):
             blocks.append(xp.stack(scores, axis=1) + self.intercept_)
         return xp.concatenate(blocks)
 
-    def _resolve_kernel(self, X: Array) -> Function | str:
+    def _resolve_kernel(self, X: Array) -> Any:
         if isinstance(self.kernel, Kernel) or callable(self.kernel):
             return self.kernel
         if self.kernel == "precomputed":
@@ -237,7 +232,7 @@ class SVC(Classifier):
                     f"X is no precomputed kernel: it has shape {X.shape}; wanted k(x_i, x_j), (M, M)"
                 )
             return self.kernel
-        if self.kernel not in KERNELS:
+        if not isinstance(self.kernel, str) or self.kernel not in KERNELS:
             known = ", ".join(map(repr, KERNELS))
             raise ValueError(
                 f'kernel must be a Kernel, a function, "precomputed" or one of {known}; got {self.kernel!r}'
@@ -245,13 +240,12 @@ class SVC(Classifier):
         return get_kernel(self.kernel, gamma=self._resolve_gamma(X), degree=self.degree, coef0=self.coef0)
 
     def _resolve_gamma(self, X: Array) -> float:
-        if isinstance(self.gamma, str) and self.gamma not in GAMMAS:
+        if not isinstance(self.gamma, str):
+            return check_number(self.gamma, "gamma", low=0, high=np.inf, closed="neither")
+        if self.gamma not in GAMMAS:
             raise ValueError(f"gamma must be a number or one of {GAMMAS}; got {self.gamma!r}")
-        if self.gamma == "scale":
-            return 1 / (X.shape[1] * float(X.var()) or 1.0)
-        if self.gamma == "auto":
-            return 1 / X.shape[1]
-        return check_number(self.gamma, "gamma", low=0, high=np.inf, closed="neither")
+        variance = float(X.var()) if self.gamma == "scale" else 1.0
+        return 1 / (X.shape[1] * variance) if variance > 0 else 1.0
 
     def _check_query(self, X: Array) -> Array:
         """`X` checked by what `fit` saw."""
