@@ -38,10 +38,10 @@ KERNELS = [
 @pytest.mark.parametrize("options", KERNELS, ids=str)
 def test_agrees_with_scikit_learn_on_real_data(name, options):
     X, y = some(name)
-    # Both solved to the default tolerance: apart by at most what both may miss, in scores that reach to |f|.
+    # At the default tolerance of 1e-3 each may miss the exact scores by about that, of the largest of them.
     ours, theirs = both(X, y, decision_function_shape="ovo", **options)
     f = theirs.decision_function(X)
-    assert np.abs(ours.decision_function(X) - f).max() < 1e-3 * max(1, np.abs(f).max())
+    assert np.abs(ours.decision_function(X) - f).max() < 2e-3 * max(1, np.abs(f).max())
     # Both solved further: the same numbers.
     ours, theirs = both(X, y, tol=1e-6, decision_function_shape="ovo", **options)
     np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), atol=1e-4)
@@ -49,7 +49,7 @@ def test_agrees_with_scikit_learn_on_real_data(name, options):
     assert (ours.predict(X) == reference.SVC(break_ties=True, tol=1e-6, **options).fit(X, y).predict(X)).all()
 
 
-@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("name", DATA[:3])  # two equal flowers of iris share their weight in any way
 def test_attributes_are_laid_out_as_in_scikit_learn(name):
     X, y = some(name)
     ours, theirs = both(X, y, tol=1e-8)
@@ -326,7 +326,7 @@ def changed(A, index, value):
         ({"gamma": "large"}, X, y, ValueError, "gamma must be a number or one of .*; got 'large'"),
         ({"gamma": 0}, X, y, ValueError, r"gamma must lie in \(0, inf\)"),
         ({"kernel": "poly", "degree": 0}, X, y, ValueError, "degree"),
-        ({"kernel": "poly", "degree": 400, "gamma": 1e3}, X, y, ValueError, "kernel's matrix contains"),
+        ({"kernel": lambda X, Y: K * np.inf}, X, y, ValueError, "kernel's matrix contains 400 inf"),
         (
             {"kernel": lambda X, Y: X},
             X,
