@@ -197,6 +197,12 @@ def test_solving_for_free_weights_saves_steps():
     assert 50 * ours.n_iter_[0] < theirs.n_iter_[0]
 
 
+def test_a_softer_margin_first_saves_steps():
+    X, y = many()
+    theirs = reference.SVC(C=30.0, kernel="linear").fit(X, y)  # starts from zero
+    assert 50 * SVC(30.0, kernel="linear").fit(X, y).n_iter_[0] < theirs.n_iter_[0]
+
+
 def test_features_that_are_not_scaled():
     from sklearn.datasets import load_breast_cancer
 

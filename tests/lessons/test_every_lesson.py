@@ -60,6 +60,14 @@ PATTERNS = {  # what the quick form still has to show
         and v["force from 9 energies, Gaussian: mean error (eV/Å)"]
         < v["force from 9 energies, Laplacian: mean error (eV/Å)"]
     ),
+    "13": lambda v: (
+        v["sum over atom pairs: invariant under"] == "permutation"
+        and v["both isomers: R² with all 24 permutations"]
+        < 0.1
+        < v["both isomers: R² with those of like atoms"]
+        and v["models invariant under all four"] == 8
+        and v["their digits lost, at most"] < 0.01 < 1 < v["digits lost with four motions added"]
+    ),
     "14": lambda v: (
         v["energy gained / -∫F·dR"] == pytest.approx(1, abs=1e-3)
         and v["total energy changes by (meV), F = +dE/dR"] > 1000

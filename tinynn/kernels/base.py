@@ -222,7 +222,23 @@ class Kernel(Parametrised):
             raise ValueError(f"theta has shape {np.shape(theta)}; wanted {self.theta.shape}")
 
 
-class Constant(Kernel):
+class _PlacelessKernel(Kernel):
+    """A kernel that does not look at x and y: of samples of any kind, with derivatives 0 by both."""
+
+    def _ndim(self) -> tuple[int, ...]:
+        return (2, 3)
+
+    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return xp.zeros((len(X), len(Y), *X.shape[1:]), dtype=X.dtype)
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return xp.zeros((len(X), len(Y), *X.shape[1:], *X.shape[1:]), dtype=X.dtype)
+
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
+        return xp.ones(len(X), dtype=X.dtype)
+
+
+class Constant(_PlacelessKernel):
     """k(x, y) = value: a number in a sum or product of kernels.
 
     Parameters
@@ -238,29 +254,17 @@ class Constant(Kernel):
         self.value = value
         self.value_bounds = value_bounds
 
-    def _ndim(self) -> tuple[int, ...]:
-        return (2, 3)
-
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return constant(xp, X, Y, self.value)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.value, dtype=X.dtype)
 
-    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dx(xp, X, Y)
-
-    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dxdy(xp, X, Y)
-
     def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
         return constant(xp, X, X, 1)
 
-    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
-        return xp.ones(len(X), dtype=X.dtype)
 
-
-class White(Kernel):
+class White(_PlacelessKernel):
     """The noise of observations: `noise_level` where a sample meets itself, 0 elsewhere.
 
     k(X) is noise_level times the unit matrix, k(X, Y) is 0 even where rows of X and Y are equal: two
@@ -280,26 +284,14 @@ class White(Kernel):
         self.noise_level = noise_level
         self.noise_level_bounds = noise_level_bounds
 
-    def _ndim(self) -> tuple[int, ...]:
-        return (2, 3)
-
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return constant(xp, X, Y, 0)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.noise_level, dtype=X.dtype)
 
-    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dx(xp, X, Y)
-
-    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dxdy(xp, X, Y)
-
     def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
         return constant(xp, X, X, 0)
-
-    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
-        return xp.ones(len(X), dtype=X.dtype)
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         return [self.noise_level * float(W_diag.sum())] if self._is_free() else []
@@ -417,14 +409,6 @@ def _as_kernel(other: Any) -> Kernel | None:
     if isinstance(other, Kernel):
         return other
     return Constant(float(other)) if isinstance(other, Real) else None
-
-
-def _zeros_dx(xp: ModuleType, X: Array, Y: Array) -> Array:
-    return xp.zeros((len(X), len(Y), *X.shape[1:]), dtype=X.dtype)
-
-
-def _zeros_dxdy(xp: ModuleType, X: Array, Y: Array) -> Array:
-    return xp.zeros((len(X), len(Y), *X.shape[1:], *X.shape[1:]), dtype=X.dtype)
 
 
 def _or(numbers: tuple[int, ...]) -> str:

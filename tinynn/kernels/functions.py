@@ -129,14 +129,14 @@ class Polynomial(DotProductKernel):
         check_number(self.coef0, "coef0", low=0, high=np.inf, closed="left")
 
     def f(self, t: Array) -> Array:
-        return (self.gamma * t + self.coef0) ** self.degree  # S4 (44)
+        return _power(self.gamma * t + self.coef0, self.degree)  # S4 (44)
 
     def df(self, t: Array) -> Array:
-        return self.degree * self.gamma * (self.gamma * t + self.coef0) ** (self.degree - 1)
+        return self.degree * self.gamma * _power(self.gamma * t + self.coef0, self.degree - 1)
 
     def d2f(self, t: Array) -> Array:
         d = self.degree
-        return d * (d - 1) * self.gamma**2 * (self.gamma * t + self.coef0) ** max(d - 2, 0)
+        return d * (d - 1) * self.gamma**2 * _power(self.gamma * t + self.coef0, max(d - 2, 0))
 
 
 class _LengthScaleKernel(Kernel):
@@ -360,6 +360,16 @@ class Laplacian(_LengthScaleKernel):
         k = assemble(xp, self._tiles(xp, X, Y), X, Y)[:, :, None, None]
         sign = xp.sign(X[:, None, :] - Y)
         return sign[:, :, :, None] * sign[:, :, None, :] * k * (-1 / self.length_scale**2)
+
+
+def _power(x: Array, n: int) -> Array:
+    """x^n for a whole number n by repeated squaring: many times faster than the general power."""
+    power = 1 if n % 2 == 0 else x
+    while n > 1:
+        x, n = x * x, n // 2
+        if n % 2:
+            power = power * x
+    return power if n else 0 * x + 1
 
 
 KERNELS: dict[str, type[Kernel]] = {

@@ -110,8 +110,7 @@ class GaussianProcessRegressor(Regressor):
         Raises
         ------
         TypeError, ValueError
-            If X or y is not finite numbers of these shapes, or a parameter is out of its range; also
-            for restarts without finite bounds.
+            If X or y is not finite numbers of these shapes, or a parameter is out of its range.
         NotPositiveDefiniteError
             If K is not positive definite to working precision: nothing is added to it silently.
         """
