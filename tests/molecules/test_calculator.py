@@ -14,6 +14,8 @@ from ase.vibrations import Vibrations
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tinynn import backend
+from tinynn.backend import asarray
+from tinynn.linalg import solve_lower, solve_upper
 from tinynn.molecules import (
     CoulombPairPotential,
     EnergyForceRegressor,
@@ -145,6 +147,22 @@ def test_float32_models_and_those_of_another_array_library(device):
 
 
 # What ASE wants of it
+
+
+def test_learned_models_say_where_their_arrays_are(device, monkeypatch):
+    if device == "strict_array":  # which has no LAPACK
+        monkeypatch.setattr("tinynn.linalg.factor.lapack.solve_lower", solve_lower)
+        monkeypatch.setattr("tinynn.linalg.factor.lapack.solve_upper", solve_upper)
+    R = np.random.default_rng(0).normal(size=(6, 3, 3)) + 2 * np.eye(3)
+    E, F = LennardJones().predict(R)
+    data = [asarray(a, device) for a in (R, E, F)]
+    for model in (
+        EnergyForceRegressor(alpha=1e-6).fit(*data, progress=False),
+        NeuralForceField(epochs=1, rng=0).fit(*data, progress=False),
+    ):
+        atoms = ase.Atoms("Ar3", R[0], calculator=ModelCalculator(model, [18, 18, 18], energy_unit="eV"))
+        expected, _ = model.predict(data[0][0])
+        assert atoms.get_potential_energy() == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_it_is_a_calculator_of_ase():

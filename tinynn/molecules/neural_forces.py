@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
 from typing import Self
 
 import numpy as np
@@ -271,6 +272,12 @@ class NeuralForceField(Estimator):
         self.feature_mean_, self.feature_scale_ = mean_x, scale_x
         self.constant_, self.energy_scale_ = constant, scale_E
         return self
+
+    @property
+    def xp(self) -> ModuleType:
+        """The array library of what `fit` was given."""
+        check_is_fitted(self)
+        return self.model_.xp
 
     def _check_data(self, R: Array, E: Array, F: Array) -> tuple[Array, Array, Array]:
         get_array_module(R=R, E=E, F=F)
