@@ -378,9 +378,9 @@ print("the dual never falls:", bool(np.all(np.diff(lower) >= -1e-9)))
 print("the primal never rises:", bool(np.all(np.diff(upper) <= 1e-9)))
 
 # %% [markdown]
-# The dual only rises, since that is what each step maximises; the primal value of its w goes up and down. Once
-# it knows which samples are on the edge, `SVC` solves for their weights at once: that is the drop after 50
-# steps. What is left is rounding, mostly in Σ a y. The subgradient is close soon, and exact never.
+# The dual only rises, since that is what each step maximises; the primal value of its w goes up and down.
+# Once it knows which samples are on the edge, `SVC` solves for their weights at once: that is the drop after
+# 50 steps. What is left is rounding, mostly in Σ a y. The subgradient is close soon, and exact never.
 #
 # **Where a sample lies, its weight says.** At the solution a_m is 0 unless the condition binds. *Predict*
 # the picture of a_m against y_m f(x_m), for the soft margin.
@@ -553,7 +553,7 @@ polynomials = show("polynomials", "Polynomial kernels: each degree adds bends, C
 # does not show that, since its terms are no kernels; lesson 12 repairs it and tells by experiment.
 #
 # f(x) = Σ a_m y_m K(x, x_m) + b: each support vector votes for its class among those nearby. *Predict*
-# training and test accuracy for l far below the distance of neighbours, and far above the size of the crescents.
+# training and test accuracy for l far below the distance of neighbours, and far above the size of all.
 
 # %%
 distance = np.sqrt(((X_moons[:, None] - X_moons) ** 2).sum(axis=2))
@@ -611,8 +611,8 @@ print(f"the last one keeps {len(model.support_)} of {len(X_train)} samples; of e
 
 # %% [markdown]
 # **MNIST and Fashion-MNIST.** For scale: 98.6 % and 89.7 % are published for Gaussian support vector
-# machines, with all 60,000 images. M images have M² kernel values, so we take parts, choose l on images that are in
-# none, and extend the *trend*, a power of M. *Predict:* by which factor do the errors fall if M doubles?
+# machines, with all 60,000 images. M images have M² kernel values, so we take parts, choose l on images that
+# are in none, and extend the *trend*, a power of M. *Predict:* by which factor do the errors fall if M doubles?
 
 # %%
 PUBLISHED = {"MNIST": 0.986, "Fashion-MNIST": 0.897}
@@ -653,8 +653,9 @@ else:
     print("left out: set TINYNN_DATA to a folder with mnist/ and fashion-mnist/, or IMAGES = True")
 
 # %% [markdown]
-# Clothing is not only harder, more of it helps less. A street for each pair of classes and one length for all
-# pixels: that nearly nothing else is needed has made this method the one to beat for years.
+# With all 60,000 images of MNIST, l = 4 and C = 10, `SVC` has 98.58 % after three minutes, and keeps 16,515
+# of them. Clothing is not only harder, more of it helps less. A street for each pair of classes and one length for all
+# pixels: hardly anything else had to be chosen.
 #
 # ## Results
 
@@ -672,7 +673,7 @@ results.add("(36), slides' C: SVC(C) - SVC(C/M)", soft_values["C"] - soft_values
             corrected=True, note="the slides' C is M times scikit-learn's")  # fmt: skip
 results.add("samples twice: w changes with C / with C/2", moved[1.0] / moved[0.5], at_least=1e3)
 results.add("hard margin from C/M on", limit, note="separable clouds; C → ∞ is more than enough")
-results.add("just above: width / that of the hard margin - 1", abs(streets["separable", prices[5]] / width - 1),
+results.add("just above: width / hard margin - 1", abs(streets["separable", prices[5]] / width - 1),
             at_most=1e-5)  # fmt: skip
 results.add("just below: the same", streets["separable", prices[4]] / width - 1, at_least=1e-3)
 results.add("hard margin: 1/2 |w|² - dual", abs(w_hard @ w_hard / 2 - rays[1]), at_most=1e-6)
@@ -712,7 +713,8 @@ print(results)
 #    find w, b and all three a_m with pencil and Σ a_m y_m = 0. Check with `train(..., kernel="linear", C=10)`
 #    and `weights`. From which scikit-learn's C on is the margin hard?
 # 2. *Units.* Multiply x₂ of the crescents by 100. What happens to `best_length` and to the best validation?
-#    What does `StandardScaler` repair, and why does logistic regression without penalty not care?
+#    (Extend `LENGTHS` if the best is at its end.) What does `StandardScaler` repair, and why
+#    does logistic regression without penalty not care?
 # 3. *Far outliers.* Add to the separable clouds 30 samples of class +1 at (9, 3), then one at (-9, -3).
-#    Predict for both how far w moves with C = 1, for `SVC`, for `LogisticRegression`, and for the squared hinge of
-#    `LinearSVC`; then measure. Which property of the loss decides in the first case, which in the second?
+#    Predict for both how far w moves with C = 1, for `SVC`, for `LogisticRegression`, and for the squared hinge
+#    of `LinearSVC`; then measure. Which property of the loss decides in the first case, which in the second?
