@@ -612,7 +612,8 @@ print(f"the last one keeps {len(model.support_)} of {len(X_train)} samples; of e
 # %% [markdown]
 # **MNIST and Fashion-MNIST.** For scale: 98.6 % and 89.7 % are published for Gaussian support vector
 # machines, with all 60,000 images. M images have M² kernel values, so we take parts, choose l on images that
-# are in none, and extend the *trend*, a power of M. *Predict:* by which factor do the errors fall if M doubles?
+# are in none, and extend the *trend*, a power of M. *Predict:* by which
+# factor do the errors fall if M doubles?
 
 # %%
 PUBLISHED = {"MNIST": 0.986, "Fashion-MNIST": 0.897}
@@ -653,9 +654,9 @@ else:
     print("left out: set TINYNN_DATA to a folder with mnist/ and fashion-mnist/, or IMAGES = True")
 
 # %% [markdown]
-# With all 60,000 images of MNIST, l = 4 and C = 10, `SVC` has 98.58 % after three minutes, and keeps 16,515
-# of them. Clothing is not only harder, more of it helps less. A street for each pair of classes and one length for all
-# pixels: hardly anything else had to be chosen.
+# With all 60,000 images of MNIST, l = 4 and C = 10, `SVC` has 98.58 % after three minutes, and
+# keeps 16,515 of them. Clothing is not only harder, more of it helps less. Hardly anything had to be
+# chosen: one length for all pixels, and C.
 #
 # ## Results
 
@@ -716,5 +717,5 @@ print(results)
 #    (Extend `LENGTHS` if the best is at its end.) What does `StandardScaler` repair, and why
 #    does logistic regression without penalty not care?
 # 3. *Far outliers.* Add to the separable clouds 30 samples of class +1 at (9, 3), then one at (-9, -3).
-#    Predict for both how far w moves with C = 1, for `SVC`, for `LogisticRegression`, and for the squared hinge
-#    of `LinearSVC`; then measure. Which property of the loss decides in the first case, which in the second?
+#    Predict for both how far w moves with C = 1, for `SVC`, for `LogisticRegression`, and for the squared
+#    hinge of `LinearSVC`; then measure. Which property of the loss decides in the first case, which in the second?
