@@ -718,4 +718,5 @@ print(results)
 #    does logistic regression without penalty not care?
 # 3. *Far outliers.* Add to the separable clouds 30 samples of class +1 at (9, 3), then one at (-9, -3).
 #    Predict for both how far w moves with C = 1, for `SVC`, for `LogisticRegression`, and for the squared
-#    hinge of `LinearSVC`; then measure. Which property of the loss decides in the first case, which in the second?
+#    hinge of `LinearSVC`; then measure. Which property of the loss decides in the first case, and which in
+#    the second?
