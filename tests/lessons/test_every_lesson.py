@@ -47,6 +47,13 @@ PATTERNS = {  # what the quick form still has to show
         and v["shifted ellipse, φ(x) of (38)"] < 0.92 < 0.97 < v["shifted ellipse, all up to degree 2"]
         and v["tumours: loss left by descent, unscaled / scaled"] > 30
     ),
+    "07": lambda v: (
+        v["labels 0, 1: share called positive"] == 1
+        and v["overlapping: max dual, bound 10⁴ / 10³"] > 9
+        and v["(36), slides' C: SVC(C) - SVC(C/M)"] > 0.1
+        and v["K = x'x̃ on the ring: right"] < 0.7
+        and v["digits, Gaussian, l = 2"] > 0.98
+    ),
     "08": lambda v: min(x for name, x in v.items() if name.startswith("digits")) > 0.96,
     "11": lambda v: all(
         v[f"right labels: {feature}, + nothing, {moved}"]
