@@ -1,6 +1,7 @@
 """All that is timed, by name."""
 
+from benchmarks.kernel_methods import KERNEL_METHODS
 from benchmarks.solvers import SOLVERS
 from benchmarks.training import TRAININGS
 
-WORKLOADS = TRAININGS | SOLVERS
+WORKLOADS = TRAININGS | SOLVERS | KERNEL_METHODS

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.harness import PRODUCTS, check_same_losses, describe, measure
+from benchmarks.kernel_methods import KERNEL_METHODS
 from benchmarks.solvers import Regression, Stream
 from benchmarks.training import Training, matrix_products, tinynn_training
 from benchmarks.workloads import WORKLOADS
@@ -118,6 +119,18 @@ def test_solvers_and_peers_find_the_same_solution(name):
     )
     assert record["seconds"].keys() == workload.contestants.keys()
     assert record["missing"] == {}
+
+
+@pytest.mark.parametrize("name", KERNEL_METHODS)
+def test_kernel_methods_and_peers_find_the_same(name):
+    pytest.importorskip("torch")
+    workload = KERNEL_METHODS[name]
+    record = measure(
+        replace(workload, problem=replace(workload.problem, samples=60)),
+        peers=list(workload.contestants),
+        rounds=1,
+    )
+    assert record["seconds"].keys() == workload.contestants.keys()
 
 
 def test_a_stream_is_read_from_files_and_solved():

@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from tinynn.decomposition import PCA, GaussianRandomProjection
-from tinynn.kernels import Gaussian, GaussianProcessRegressor, KernelRidge, White
+from tinynn.kernels import SVC, Gaussian, GaussianProcessRegressor, KernelRidge, White
 from tinynn.linear_model import ElasticNet, Lasso, LinearRegression, LinearSVC, LogisticRegression, Ridge
 from tinynn.preprocessing import MinMaxScaler, PolynomialFeatures, StandardScaler
 
@@ -26,6 +26,8 @@ ESTIMATORS = [
     KernelRidge(kernel="rbf"),
     GaussianProcessRegressor(),
     GaussianProcessRegressor(Gaussian() + White()),
+    SVC(),
+    SVC(kernel="linear"),
 ]
 
 # What scikit-learn skips for its own estimators as well, without these optional parts.

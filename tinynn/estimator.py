@@ -13,6 +13,7 @@ import functools
 import inspect
 import sys
 import warnings
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self
 
@@ -35,12 +36,17 @@ class DataConversionWarning(UserWarning):
     """A target (M, 1) came where a vector (M,) is meant."""
 
 
+_parameter_names: Callable[[type], tuple[str, ...]] = functools.cache(
+    lambda kind: tuple(inspect.signature(kind).parameters)
+)
+
+
 class Parametrised:
     """Base of what is made of parameters, estimators and kernels: reads and sets those of ``__init__``."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name; `deep` adds those of nested objects as ``outer__inner``."""
-        own = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        own = {name: getattr(self, name) for name in _parameter_names(type(self))}
         nested = {
             f"{name}__{inner}": value
             for name, part in own.items()

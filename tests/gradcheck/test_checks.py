@@ -84,6 +84,23 @@ def test_a_right_network_passes():
     assert "agree" in str(report)
 
 
+class ForgetsUpstream(Layer):
+    """Its backward has X where dY belongs."""
+
+    def forward(self, X):
+        self.X = X
+        return X**2
+
+    def backward(self, dY):
+        return 2 * self.X * self.X
+
+
+def test_directions_are_not_those_of_the_data():
+    """Whoever draws X by the default seed must not get dY = X."""
+    report = check_layer(ForgetsUpstream(), np.random.default_rng(0).standard_normal((5, 3)))
+    assert not report.ok
+
+
 class SlightlyWrong(Dense):
     """One part of one gradient is off by 0.05 %."""
 

@@ -47,6 +47,13 @@ PATTERNS = {  # what the quick form still has to show
         and v["shifted ellipse, φ(x) of (38)"] < 0.92 < 0.97 < v["shifted ellipse, all up to degree 2"]
         and v["tumours: loss left by descent, unscaled / scaled"] > 30
     ),
+    "07": lambda v: (
+        v["labels 0, 1: share called positive"] == 1
+        and v["overlapping: max dual, bound 10⁴ / 10³"] > 9
+        and v["(36), slides' C: SVC(C) - SVC(C/M)"] > 0.1
+        and v["K = x'x̃ on the ring: right"] < 0.7
+        and v["digits, Gaussian, l = 2"] > 0.98
+    ),
     "08": lambda v: min(x for name, x in v.items() if name.startswith("digits")) > 0.96,
     "11": lambda v: all(
         v[f"right labels: {feature}, + nothing, {moved}"]
@@ -59,6 +66,21 @@ PATTERNS = {  # what the quick form still has to show
         and 0.2 < v["length scale of least validation error (Å)"] < 0.8
         and v["force from 9 energies, Gaussian: mean error (eV/Å)"]
         < v["force from 9 energies, Laplacian: mean error (eV/Å)"]
+    ),
+    "13": lambda v: (
+        v["sum over atom pairs: invariant under"] == "permutation"
+        and v["both isomers: R² with all 24 permutations"]
+        < 0.1
+        < v["both isomers: R² with those of like atoms"]
+        and v["models invariant under all four"] == 8
+        and v["their digits lost, at most"] < 0.01 < 1 < v["digits lost with four motions added"]
+    ),
+    "14": lambda v: (
+        v["energy gained / -∫F·dR"] == pytest.approx(1, abs=1e-3)
+        and v["total energy changes by (meV), F = +dE/dR"] > 1000
+        and v["argon, n = 40, forces: force error (meV/Å)"]
+        < 0.5 * v["argon, n = 40, energies: force error (meV/Å)"]
+        and v["Ar7, kernel, n = 40: order of the drift"] == pytest.approx(2, abs=0.1)
     ),
     "15": lambda v: (
         v["mean of the process - kernel ridge (eV), λ = σ²"] < 1e-8

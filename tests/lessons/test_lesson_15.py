@@ -106,3 +106,9 @@ def test_lesson_15_measures_whether_the_variance_is_honest(full):
     claim, error = lesson["rms_pairs"].T
     assert (np.diff(error) > 0).all(), "the claims rank the errors"
     assert (error < 1.2 * claim).all()
+
+
+def test_lesson_15_a_model_that_stops_learning_falls_into_a_hole(full):
+    lesson = full("15").namespace
+    assert lesson["falls"], "two of three runs, as measured; one may be lucky"
+    assert max(lesson["warnings"]) < min(lesson["falls"]), "and its variance told"

@@ -39,6 +39,14 @@ def test_factor_is_written_over_the_lower_half_and_nothing_else_is_touched():
     assert_allclose(factor.solve(np.ones(20)), np.linalg.solve(positive(20), np.ones(20)))
 
 
+def test_uninitialised_memory_above_the_diagonal_does_no_harm():
+    """Signalling NaN and infinities, which any arithmetic would warn of."""
+    for garbage in np.array([0x7FF4000000000000, 0x7FF0000000000000], dtype=np.uint64).view(np.float64):
+        A = positive(20)
+        A[np.triu_indices(20, 1)] = garbage
+        assert_allclose(np.tril(CholeskyFactor(A).L), cholesky(positive(20)), rtol=1e-10, atol=1e-12)
+
+
 def test_no_copy_of_the_matrix(monkeypatch):
     monkeypatch.setattr(factor, "BLOCK", 32)
     A = positive(600)

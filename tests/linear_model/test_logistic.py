@@ -148,8 +148,14 @@ def test_dependent_columns_without_penalty_are_refused():
 
 def test_too_few_steps_are_reported():
     X, y = load("wine")
-    with pytest.warns(ConvergenceWarning, match=r"did not converge in max_iter=3 .*gradient is .*Scale"):
+    with pytest.warns(
+        ConvergenceWarning, match=r"did not converge in max_iter=3 .*gradient is .*solver newton"
+    ):
         LogisticRegression(solver="gradient_descent", max_iter=3).fit(X, y)
+    with pytest.warns(
+        ConvergenceWarning, match=r"did not converge in max_iter=1 .*Raise max_iter, or scale f"
+    ):
+        LogisticRegression(max_iter=1).fit(X, y)
 
 
 @pytest.mark.parametrize(

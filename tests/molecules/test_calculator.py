@@ -14,11 +14,15 @@ from ase.vibrations import Vibrations
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tinynn import backend
+from tinynn.backend import asarray
+from tinynn.linalg import solve_lower, solve_upper
 from tinynn.molecules import (
     CoulombPairPotential,
+    EnergyForceRegressor,
     LennardJones,
     ModelCalculator,
     Morse,
+    NeuralForceField,
     convert_energy,
     energy_units,
 )
@@ -84,6 +88,24 @@ def test_energies_and_forces_leave_in_electronvolt(unit):
     assert_allclose(atoms.get_forces(), convert_energy([[0, 0, 0], [0, 0, -1]], unit), atol=0)
 
 
+def learned(kind):
+    """A model of three argon atoms, in kcal/mol."""
+    R = np.stack([cluster(3, seed).positions for seed in range(30)])
+    E, F = (convert_energy(x, "eV", "kcal/mol") for x in ARGON.predict(R))
+    if kind is EnergyForceRegressor:
+        return EnergyForceRegressor().fit(R, E, F, progress=False)
+    return NeuralForceField(epochs=3, rng=0).fit(R, E, F, progress=False)
+
+
+@pytest.mark.parametrize("kind", [EnergyForceRegressor, NeuralForceField])
+def test_learned_models(kind):
+    model, atoms = learned(kind), cluster(3, seed=99)
+    atoms.calc = ModelCalculator(model, atoms.numbers, "kcal/mol")
+    E, F = model.predict(atoms.positions)
+    assert_allclose(atoms.get_potential_energy(), convert_energy(E, "kcal/mol"), rtol=1e-6)
+    assert_allclose(atoms.get_forces(), convert_energy(F, "kcal/mol"), rtol=1e-5, atol=1e-8)
+
+
 def test_a_calculation_is_kept_until_the_atoms_move():
     class Counted(Spring):
         calls = 0
@@ -125,6 +147,22 @@ def test_float32_models_and_those_of_another_array_library(device):
 
 
 # What ASE wants of it
+
+
+def test_learned_models_say_where_their_arrays_are(device, monkeypatch):
+    if device == "strict_array":  # which has no LAPACK
+        monkeypatch.setattr("tinynn.linalg.factor.lapack.solve_lower", solve_lower)
+        monkeypatch.setattr("tinynn.linalg.factor.lapack.solve_upper", solve_upper)
+    R = np.random.default_rng(0).normal(size=(6, 3, 3)) + 2 * np.eye(3)
+    E, F = LennardJones().predict(R)
+    data = [asarray(a, device) for a in (R, E, F)]
+    for model in (
+        EnergyForceRegressor(alpha=1e-6).fit(*data, progress=False),
+        NeuralForceField(epochs=1, rng=0).fit(*data, progress=False),
+    ):
+        atoms = ase.Atoms("Ar3", R[0], calculator=ModelCalculator(model, [18, 18, 18], energy_unit="eV"))
+        expected, _ = model.predict(data[0][0])
+        assert atoms.get_potential_energy() == pytest.approx(float(expected), rel=1e-6)
 
 
 def test_it_is_a_calculator_of_ase():

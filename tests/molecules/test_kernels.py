@@ -64,6 +64,14 @@ KERNELS = {
         FeatureKernel(AtomPairKernel(Gaussian(0.5), Z), center),
         ("translation", "permutation"),
     ),
+    "pairs of atom pairs": (
+        0.5 * AtomPairKernel(Gaussian(0.5), Z) * AtomPairKernel(Matern52(0.9), Z),
+        ("permutation",),
+    ),
+    "atom pairs and distances": (
+        AtomPairKernel(Gaussian(0.5)) + FeatureKernel(Matern52(0.7), sorted_inverse_distances) + 1.0,
+        ("permutation",),
+    ),
     "deep": (FeatureKernel(Gaussian(1.0), NetworkFeatures(NETWORK, inverse_distances)), RIGID),
     "deep, sorted": (FeatureKernel(Gaussian(1.0), NetworkFeatures(NETWORK, sorted_inverse_distances)), ALL),
 }
@@ -138,6 +146,13 @@ def test_features_of_rows_and_sums_with_other_kernels():
     assert_allclose(kernel(X), 2 * K + 0.1 * np.eye(200), rtol=1e-12)
     assert_allclose(kernel.diag(X), 2.1)
     assert kernel.dtheta(X).shape == (200, 200, 3)
+
+
+def test_noise_of_molecules(R):
+    pairs = AtomPairKernel(Gaussian(0.5))
+    assert_allclose((pairs + White(0.1))(R), pairs(R) + 0.1 * np.eye(12), rtol=1e-12)
+    assert_allclose((pairs + White(0.1))(R, R), pairs(R), rtol=1e-12)
+    assert_allclose((pairs + White(0.1)).dx(R, R[:5]), pairs.dx(R, R[:5]))
 
 
 def test_a_model_on_an_invariant_kernel_is_invariant(R):
@@ -314,6 +329,11 @@ def test_parameters_can_be_read_and_set(R):
             lambda R: FeatureKernel(on_positions, center).dx(R),
             TypeError,
             "^dx needs features with a jacobian",
+        ),
+        (
+            lambda R: (Gaussian() + AtomPairKernel(Gaussian()))(R),
+            ValueError,
+            "^k1 takes X of 2 dimensions but k2 of 3",
         ),
         (lambda R: SymmetrizedKernel(on_positions, [])(R), ValueError, "^group is empty"),
         (lambda R: SymmetrizedKernel(on_positions, 3)(R), TypeError, "^group must be a sequence"),

@@ -52,7 +52,7 @@ def check_layer(
     subject = LayerSubject(layer, _check_float64(X, "X"))
     for name, x in subject.parameters().items():
         _check_float64(x, f"parameter {name} of {layer!r}")
-    return compare(subject, np.random.default_rng(rng), rtol)
+    return compare(subject, _directions(rng), rtol)
 
 
 def check_tangents(
@@ -89,7 +89,7 @@ def check_tangents(
     report = check_layer(layer, X, rng=rng, rtol=rtol)
     if not report.ok:
         return report
-    rng = np.random.default_rng(rng)
+    rng = _directions(rng)
     subject = TangentSubject(layer, X, rng.standard_normal(X.shape))
     report = compare(subject, rng, rtol)
     of_forward = [f"forward_tangent, {words}" for words in report.diagnosis if words.startswith("Xdot:")]
@@ -129,7 +129,7 @@ def check_loss(
         As in `check_layer`.
     """
     subject = LossSubject(loss, _check_float64(prediction, "prediction"), target)
-    return compare(subject, np.random.default_rng(rng), rtol)
+    return compare(subject, _directions(rng), rtol)
 
 
 def check_model(
@@ -173,7 +173,7 @@ def check_model(
     subject = ModelSubject(model, X, target, loss)
     left_out = None
     try:
-        report = compare(subject, np.random.default_rng(rng), rtol)
+        report = compare(subject, _directions(rng), rtol)
         left_out = None if report.ok else _left_out(subject)
     except Warning:  # a filter has made it an error
         raise
@@ -242,3 +242,8 @@ def _check_float64(x: np.ndarray, name: str) -> np.ndarray:
     if x.size == 0 or not np.isfinite(x).all():
         raise ValueError(f"{name} must hold at least one number, and no NaN or inf")
     return x
+
+
+def _directions(rng: int | np.random.Generator | None) -> np.random.Generator:
+    """A generator of its own: X may come from the same seed, and dY = X would hide a mistaken X for dY."""
+    return np.random.default_rng(rng).spawn(1)[0]

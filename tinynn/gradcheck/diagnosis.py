@@ -95,7 +95,7 @@ def _suspects(e: Evidence) -> Iterator[str]:
     if e.explains(np.zeros_like(a)):
         yield "the gradient is zero: backward does not set it, or a term or a layer is left out"
     if a.ndim == 2 and e.explains(n.T):
-        yield "transposed: W (n_out, n_in) has the gradient dY' X, not X' dY"
+        yield "transposed: if Y = X W', dW = dY' X; if Y = X W, dW = X' dY"
     yield from _not_summed_over_batch(e)
     if a.shape != n.shape:
         yield f"the gradient has shape {a.shape}, the variable has shape {n.shape}"

@@ -18,8 +18,10 @@ from tinynn.kernels.functions import (
 )
 from tinynn.kernels.gaussian_process import GaussianProcessRegressor
 from tinynn.kernels.ridge import KernelRidge
+from tinynn.kernels.svc import SVC
 
 __all__ = [
+    "SVC",
     "Constant",
     "DotProductKernel",
     "Gaussian",

@@ -4,13 +4,13 @@ A kernel is the inner product of features, k(x, y) = phi(x)'phi(y). S4 (44) show
 the features x_1^2, sqrt(2) x_1 x_2, x_2^2 have the inner product (x'y)^2, for which nobody has to form
 them. All that a method needs of the samples is then the Gram matrix K_ij = k(x_i, x_j).
 
-Every class gives `_tiles`, a function for any tile of the Gram matrix, and the matrix is put together
-from tiles that stay in a fast cache. Of a symmetric one only half is computed.
+Every class gives `_tiles`, a function for any tile of the Gram matrix; see `tinynn.kernels.tiles`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import operator
 from numbers import Real
 from types import ModuleType
 from typing import Any, Self
@@ -19,25 +19,19 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.estimator import Parametrised
+from tinynn.kernels.tiles import TileRows, assemble, combine, constant, contract_below, stored
 from tinynn.validation import check_array, check_number
-
-# BLAS uses threads from 2^19 multiplications on. Inner products over few features are computed tile by
-# tile, below that, in the fastest cache. Those over many come a row of tiles at a time: few large products.
-TILE, TALL_TILE = 120, 480
-FEW_FEATURES = 2**19 // TILE**2
 
 BOUNDS = (1e-5, 1e5)  # scikit-learn's; an optimiser looks for a hyperparameter in between
 
 Bounds = tuple[float, float] | str
-Tiles = Callable[[slice], Array]  # for some rows of a matrix: columns -> that tile of it
-TileRows = Callable[[slice, int], Tiles]  # rows, and how many columns of them will be asked for
 
 
 class Kernel(Parametrised):
     """Base of all kernels.
 
-    Inputs are X (M, n) and Y (N, n). Without Y they are the same samples, Y = X; it is only then that
-    a sample meets itself, which `White` needs to know.
+    Inputs are X (M, n) and Y (N, n); kernels between molecules take samples of another shape. Without Y
+    they are the same samples, Y = X; it is only then that a sample meets itself, which `White` needs to know.
 
     `hyperparameter` names the positive number that a Gaussian process may learn, if there is one. It
     has bounds in the parameter ``<hyperparameter>_bounds``: (low, high), or "fixed", which takes it out
@@ -94,7 +88,7 @@ class Kernel(Parametrised):
         ValueError
             If `theta` is not as long as that of this kernel.
         """
-        check_array(theta, "theta", shape=self.theta.shape, empty=True)
+        self._check_theta(theta)
         new = {self.hyperparameter: float(np.exp(theta[0]))} if self._is_free() else {}
         return type(self)(**self.get_params(deep=False) | new)
 
@@ -118,7 +112,21 @@ class Kernel(Parametrised):
             As calling the kernel.
         """
         xp, X, _ = self._check(X)
-        return np.array(self._theta_gradient(xp, X, W))
+        return np.array(self._theta_gradient(xp, X, stored(W), xp.diagonal(W)))
+
+    def check_parameters(self) -> None:
+        """Raise for parameters out of their range: a hyperparameter that is not positive, wrong bounds.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Naming the parameter. Whatever computes the kernel checks it as well.
+        """
+        if self.hyperparameter:
+            check_number(
+                getattr(self, self.hyperparameter), self.hyperparameter, low=0, high=np.inf, closed="neither"
+            )
+            self._bounds()
 
     def __add__(self, other: Any) -> Sum:
         other = _as_kernel(other)
@@ -140,13 +148,9 @@ class Kernel(Parametrised):
 
     # What a class has to give, on arrays that are checked.
 
-    def _check_parameters(self) -> None:
-        """Raise for parameters out of their range: a hyperparameter that is not positive, wrong bounds."""
-        if self.hyperparameter:
-            check_number(
-                getattr(self, self.hyperparameter), self.hyperparameter, low=0, high=np.inf, closed="neither"
-            )
-            self._bounds()
+    def _ndim(self) -> tuple[int, ...]:
+        """How many dimensions X may have, the samples' own and one for their number."""
+        return (2,)
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         """A function of rows and the number of columns that gives one of columns for tiles of k(x_i, y_j)."""
@@ -161,41 +165,45 @@ class Kernel(Parametrised):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         raise NotImplementedError
 
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        """Derivatives of k(x_i, x_j), i != j, by the logarithm of the hyperparameter, by tiles."""
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        """Derivatives of k(x_i, x_j), i != j, by the hyperparameter, by tiles."""
         raise NotImplementedError
 
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
         """Those of k(x_i, x_i)."""
         raise NotImplementedError
 
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
         if not self._is_free():
             return xp.zeros((len(X), len(X), 0), dtype=X.dtype)
-        return assemble(xp, self._dlog_tiles(xp, X), X, X, self._dlog_diag(xp, X))[:, :, None]
+        dk = assemble(xp, self._hyper_tiles(xp, X), X, X, self._hyper_diag(xp, X))
+        return (getattr(self, self.hyperparameter) * dk)[:, :, None]  # dk / d log h = h dk / dh
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         if not self._is_free():
             return []
-        on_diagonal = float((xp.diagonal(W) * self._dlog_diag(xp, X)).sum())
-        return [2 * contract_below(xp, self._dlog_tiles(xp, X), X, W) + on_diagonal]
+        below = contract_below(xp, self._hyper_tiles(xp, X), W, X)
+        on = float((W_diag * self._hyper_diag(xp, X)).sum())
+        return [getattr(self, self.hyperparameter) * (2 * below + on)]
 
     def _check(self, X: Array, Y: Array = None) -> tuple[ModuleType, Array, Array]:
         """The array library, and X and Y (X itself if that is None) in one dtype, once all is checked."""
-        self._check_parameters()
+        self.check_parameters()
         xp = get_array_module(X=X) if Y is None else get_array_module(X=X, Y=Y)
-        X = check_array(X, "X", ndim=2)
+        X = check_array(X, "X", ndim=self._ndim())
         if Y is None:
             return xp, X, X
-        Y = check_array(Y, "Y", ndim=2, like=X)
-        if X.shape[1] != Y.shape[1]:
-            raise ValueError(f"X has {X.shape[1]} features but Y has {Y.shape[1]}")
+        Y = check_array(Y, "Y", ndim=self._ndim(), like=X)
+        if X.shape[1:] != Y.shape[1:]:
+            raise ValueError(f"X has samples of shape {X.shape[1:]} but Y of {Y.shape[1:]}")
         dtype = np.promote_types(X.dtype, Y.dtype)
         # That Y is X says from here on that there was no Y, so what was passed twice is made a second array.
         return xp, X.astype(dtype, copy=False), Y[:].astype(dtype, copy=False)
 
     def _is_free(self) -> bool:
-        return bool(self.hyperparameter) and self._bounds() != "fixed"
+        return bool(self.hyperparameter) and not isinstance(
+            getattr(self, f"{self.hyperparameter}_bounds"), str
+        )
 
     def _bounds(self) -> Bounds:
         name = f"{self.hyperparameter}_bounds"
@@ -204,13 +212,33 @@ class Kernel(Parametrised):
             if bounds != "fixed":
                 raise ValueError(f'{name} must be (low, high) or "fixed"; got {bounds!r}')
             return bounds
-        low, high = check_array(bounds, name, shape=(2,)).tolist()
-        if not 0 < low <= high:
+        low, high = bounds if len(bounds) == 2 else (math.nan, math.nan)
+        if not 0 < low <= high < math.inf:
             raise ValueError(f"{name} must be (low, high) with 0 < low <= high; got {bounds!r}")
         return low, high
 
+    def _check_theta(self, theta: Array) -> None:
+        if np.shape(theta) != self.theta.shape:
+            raise ValueError(f"theta has shape {np.shape(theta)}; wanted {self.theta.shape}")
 
-class Constant(Kernel):
+
+class _PlacelessKernel(Kernel):
+    """A kernel that does not look at x and y: of samples of any kind, with derivatives 0 by both."""
+
+    def _ndim(self) -> tuple[int, ...]:
+        return (2, 3)
+
+    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return xp.zeros((len(X), len(Y), *X.shape[1:]), dtype=X.dtype)
+
+    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return xp.zeros((len(X), len(Y), *X.shape[1:], *X.shape[1:]), dtype=X.dtype)
+
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
+        return xp.ones(len(X), dtype=X.dtype)
+
+
+class Constant(_PlacelessKernel):
     """k(x, y) = value: a number in a sum or product of kernels.
 
     Parameters
@@ -227,25 +255,16 @@ class Constant(Kernel):
         self.value_bounds = value_bounds
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        return _constant_tiles(xp, X, Y, self.value)
+        return constant(xp, X, Y, self.value)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.value, dtype=X.dtype)
 
-    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dx(xp, X, Y)
-
-    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dxdy(xp, X, Y)
-
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return self._tiles(xp, X, X)
-
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
-        return self._diag(xp, X)
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return constant(xp, X, X, 1)
 
 
-class White(Kernel):
+class White(_PlacelessKernel):
     """The noise of observations: `noise_level` where a sample meets itself, 0 elsewhere.
 
     k(X) is noise_level times the unit matrix, k(X, Y) is 0 even where rows of X and Y are equal: two
@@ -266,22 +285,16 @@ class White(Kernel):
         self.noise_level_bounds = noise_level_bounds
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        return _constant_tiles(xp, X, Y, 0)
+        return constant(xp, X, Y, 0)
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.noise_level, dtype=X.dtype)
 
-    def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dx(xp, X, Y)
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return constant(xp, X, X, 0)
 
-    def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        return _zeros_dxdy(xp, X, Y)
-
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return self._tiles(xp, X, X)
-
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
-        return self._diag(xp, X)
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        return [self.noise_level * float(W_diag.sum())] if self._is_free() else []
 
 
 class _Pair(Kernel):
@@ -300,15 +313,23 @@ class _Pair(Kernel):
         return np.concatenate([self.k1.bounds, self.k2.bounds])
 
     def clone_with_theta(self, theta: Array) -> Self:
-        check_array(theta, "theta", shape=self.theta.shape, empty=True)
+        self._check_theta(theta)
         p = len(self.k1.theta)
         return type(self)(self.k1.clone_with_theta(theta[:p]), self.k2.clone_with_theta(theta[p:]))
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
         for name, kernel in (("k1", self.k1), ("k2", self.k2)):
             if not isinstance(kernel, Kernel):
                 raise TypeError(f"{name} must be a Kernel; got {kernel!r}")
-            kernel._check_parameters()
+            kernel.check_parameters()
+        if not self._ndim():
+            raise ValueError(
+                f"k1 takes X of {_or(self.k1._ndim())} dimensions but k2 of {_or(self.k2._ndim())}: rows of "
+                "features have 2, samples of molecules 3"
+            )
+
+    def _ndim(self) -> tuple[int, ...]:
+        return tuple(n for n in self.k1._ndim() if n in self.k2._ndim())
 
 
 class Sum(_Pair):
@@ -320,13 +341,7 @@ class Sum(_Pair):
     """
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        k1, k2 = self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y)
-
-        def tile_rows(rows: slice, stop: int) -> Tiles:
-            tile1, tile2 = k1(rows, stop), k2(rows, stop)
-            return lambda columns: tile1(columns) + tile2(columns)
-
-        return tile_rows
+        return combine(operator.add, self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.k1._diag(xp, X) + self.k2._diag(xp, X)
@@ -340,8 +355,8 @@ class Sum(_Pair):
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
         return xp.concatenate([self.k1._dtheta(xp, X), self.k2._dtheta(xp, X)], axis=2)
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        return self.k1._theta_gradient(xp, X, W) + self.k2._theta_gradient(xp, X, W)
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        return [g for k in (self.k1, self.k2) for g in k._theta_gradient(xp, X, W, W_diag)]
 
 
 class Product(_Pair):
@@ -353,19 +368,14 @@ class Product(_Pair):
     """
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        k1, k2 = self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y)
-
-        def tile_rows(rows: slice, stop: int) -> Tiles:
-            tile1, tile2 = k1(rows, stop), k2(rows, stop)
-            return lambda columns: tile1(columns) * tile2(columns)
-
-        return tile_rows
+        return combine(operator.mul, self.k1._tiles(xp, X, Y), self.k2._tiles(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.k1._diag(xp, X) * self.k2._diag(xp, X)
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        k1, k2 = (_gram(k, xp, X, Y)[:, :, None] for k in (self.k1, self.k2))
+        ones = (1,) * (X.ndim - 1)
+        k1, k2 = (_gram(k, xp, X, Y).reshape(len(X), len(Y), *ones) for k in (self.k1, self.k2))
         return self.k1._dx(xp, X, Y) * k2 + k1 * self.k2._dx(xp, X, Y)
 
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
@@ -379,75 +389,20 @@ class Product(_Pair):
         k1, k2 = (_gram(k, xp, X, X)[:, :, None] for k in (self.k1, self.k2))
         return xp.concatenate([self.k1._dtheta(xp, X) * k2, k1 * self.k2._dtheta(xp, X)], axis=2)
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        k1, k2 = (_gram(k, xp, X, X) for k in (self.k1, self.k2))
-        return self.k1._theta_gradient(xp, X, W * k2) + self.k2._theta_gradient(xp, X, W * k1)
-
-
-def assemble(xp: ModuleType, tile_rows: TileRows, X: Array, Y: Array, diagonal: Array = None) -> Array:
-    """The matrix (M, N) whose tiles `tile_rows` computes; symmetric if its `diagonal` is given."""
-    height = TILE if X.shape[1] < FEW_FEATURES else TALL_TILE
-    K = xp.empty((len(X), len(Y)), dtype=X.dtype)
-    for i in range(0, len(X), height):
-        rows = slice(i, i + height)
-        tiles = tile_rows(rows, len(Y) if diagonal is None else i + height)
-        for j in range(0, len(Y) if diagonal is None else i, TILE):
-            columns = slice(j, j + TILE)
-            tile = tiles(columns)
-            K[rows, columns] = tile
-            if diagonal is not None:
-                K[columns, rows] = tile.T
-        if diagonal is not None:
-            tile = tiles(rows)  # symmetric but for rounding
-            K[rows, rows] = xp.tril(tile) + xp.tril(tile, -1).T
-    if diagonal is not None:
-        every = xp.arange(len(X))
-        K[every, every] = diagonal
-    return K
-
-
-def contract_below(xp: ModuleType, tile_rows: TileRows, X: Array, W: Array) -> float:
-    """The sum of W_ij times the matrix whose tiles `tile_rows` computes, over the triangle i > j."""
-    height = TILE if X.shape[1] < FEW_FEATURES else TALL_TILE
-    total = xp.zeros(())
-    for i in range(0, len(X), height):
-        rows = slice(i, i + height)
-        tiles = tile_rows(rows, i + height)
-        for j in range(0, i, TILE):
-            columns = slice(j, j + TILE)
-            total += xp.einsum("ij,ij->", W[rows, columns], tiles(columns))
-        total += xp.einsum("ij,ij->", xp.tril(W[rows, rows], -1), tiles(rows))
-    return float(total)
-
-
-def matrix_product(A: Array, B: Array) -> TileRows:
-    """A B', by tiles."""
-
-    def tile_rows(rows: slice, stop: int) -> Tiles:
-        if A.shape[1] < FEW_FEATURES:
-            return lambda columns: A[rows] @ B[columns].T
-        product = A[rows] @ B[:stop].T
-        return lambda columns: product[:, columns]
-
-    return tile_rows
-
-
-def elementwise(f: Callable[[Array], Array], tile_rows: TileRows) -> TileRows:
-    """The function `f` of every element of a matrix, by tiles."""
-
-    def of(tiles: Tiles) -> Tiles:
-        return lambda columns: f(tiles(columns))
-
-    return lambda rows, stop: of(tile_rows(rows, stop))
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        # What one factor changes is weighted with the other.
+        return [
+            g
+            for k, other in ((self.k1, self.k2), (self.k2, self.k1))
+            for g in k._theta_gradient(
+                xp, X, combine(operator.mul, W, other._tiles(xp, X, X)), W_diag * other._diag(xp, X)
+            )
+        ]
 
 
 def _gram(kernel: Kernel, xp: ModuleType, X: Array, Y: Array) -> Array:
     diagonal = kernel._diag(xp, X) if Y is X else None
     return assemble(xp, kernel._tiles(xp, X, Y), X, Y, diagonal)
-
-
-def _constant_tiles(xp: ModuleType, X: Array, Y: Array, value: float) -> TileRows:
-    return lambda rows, _: lambda columns: xp.full((len(X[rows]), len(Y[columns])), value, dtype=X.dtype)
 
 
 def _as_kernel(other: Any) -> Kernel | None:
@@ -456,9 +411,5 @@ def _as_kernel(other: Any) -> Kernel | None:
     return Constant(float(other)) if isinstance(other, Real) else None
 
 
-def _zeros_dx(xp: ModuleType, X: Array, Y: Array) -> Array:
-    return xp.zeros((len(X), len(Y), X.shape[1]), dtype=X.dtype)
-
-
-def _zeros_dxdy(xp: ModuleType, X: Array, Y: Array) -> Array:
-    return xp.zeros((len(X), len(Y), X.shape[1], X.shape[1]), dtype=X.dtype)
+def _or(numbers: tuple[int, ...]) -> str:
+    return " or ".join(map(str, numbers))

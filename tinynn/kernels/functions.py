@@ -15,11 +15,15 @@ from tinynn.kernels.base import (
     Kernel,
     Product,
     Sum,
-    TileRows,
     White,
+)
+from tinynn.kernels.tiles import (
+    TileRows,
+    absolute_distances,
     assemble,
+    dot_products,
     elementwise,
-    matrix_product,
+    squared_distances,
 )
 from tinynn.validation import check_integer, check_number
 
@@ -62,7 +66,7 @@ class DotProductKernel(Kernel):
         raise NotImplementedError
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        return elementwise(self.f, matrix_product(X, Y))
+        return elementwise(self.f, dot_products(X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.f((X * X).sum(axis=1))
@@ -119,20 +123,20 @@ class Polynomial(DotProductKernel):
         self.gamma = gamma
         self.coef0 = coef0
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
         check_integer(self.degree, "degree", low=1)
         check_number(self.gamma, "gamma", low=0, high=np.inf, closed="neither")
         check_number(self.coef0, "coef0", low=0, high=np.inf, closed="left")
 
     def f(self, t: Array) -> Array:
-        return (self.gamma * t + self.coef0) ** self.degree  # S4 (44)
+        return _power(self.gamma * t + self.coef0, self.degree)  # S4 (44)
 
     def df(self, t: Array) -> Array:
-        return self.degree * self.gamma * (self.gamma * t + self.coef0) ** (self.degree - 1)
+        return self.degree * self.gamma * _power(self.gamma * t + self.coef0, self.degree - 1)
 
     def d2f(self, t: Array) -> Array:
         d = self.degree
-        return d * (d - 1) * self.gamma**2 * (self.gamma * t + self.coef0) ** max(d - 2, 0)
+        return d * (d - 1) * self.gamma**2 * _power(self.gamma * t + self.coef0, max(d - 2, 0))
 
 
 class _LengthScaleKernel(Kernel):
@@ -154,16 +158,16 @@ class _LengthScaleKernel(Kernel):
     def d_length_scale(self, X: Array, Y: Array = None) -> Array:
         """Derivative d k(x_i, y_j) / d length_scale, (M, N); arguments and errors as calling the kernel."""
         xp, X, Z = self._check(X, Y)
-        diagonal = self._dlog_diag(xp, X) if Y is None else None  # k(x, x) = 1 for all length scales
+        diagonal = self._hyper_diag(xp, X) if Y is None else None  # k(x, x) = 1 for all length scales
         return assemble(xp, self._dlength_tiles(xp, X, Z), X, Z, diagonal)
+
+    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
+        return self._dlength_tiles(xp, X, X)
 
     def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         raise NotImplementedError
 
-    def _dlog_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return elementwise(lambda dk: self.length_scale * dk, self._dlength_tiles(xp, X, X))
-
-    def _dlog_diag(self, xp: ModuleType, X: Array) -> Array:
+    def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.zeros(len(X), dtype=X.dtype)
 
 
@@ -249,7 +253,7 @@ class Gaussian(RadialKernel):
         return self.f(s) * (0.25 / self.length_scale**4)
 
     def df_dlength(self, s: Array) -> Array:
-        return self.f(s) * s / self.length_scale**3
+        return self.f(s) * s * self.length_scale**-3.0
 
 
 class Matern32(RadialKernel):
@@ -285,7 +289,7 @@ class Matern32(RadialKernel):
 
     def df_dlength(self, s: Array) -> Array:
         a = self._a(s)
-        return a * a * get_array_module(s).exp(-a) / self.length_scale
+        return a * a * get_array_module(s).exp(-a) * (1 / self.length_scale)
 
     def _a(self, s: Array) -> Array:
         return get_array_module(s).sqrt(s) * (math.sqrt(3) / self.length_scale)
@@ -307,7 +311,7 @@ class Matern52(RadialKernel):
 
     def f(self, s: Array) -> Array:
         a = self._a(s)
-        return (1 + a + a * a / 3) * get_array_module(s).exp(-a)
+        return (1 + a + a * a * (1 / 3)) * get_array_module(s).exp(-a)
 
     def df(self, s: Array) -> Array:
         a = self._a(s)
@@ -318,7 +322,7 @@ class Matern52(RadialKernel):
 
     def df_dlength(self, s: Array) -> Array:
         a = self._a(s)
-        return a * a * (1 + a) * get_array_module(s).exp(-a) / (3 * self.length_scale)
+        return a * a * (1 + a) * get_array_module(s).exp(-a) * (1 / 3 / self.length_scale)
 
     def _a(self, s: Array) -> Array:
         return get_array_module(s).sqrt(s) * (math.sqrt(5) / self.length_scale)
@@ -343,7 +347,7 @@ class Laplacian(_LengthScaleKernel):
 
     def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         l = self.length_scale
-        return elementwise(lambda s: xp.exp(s * (-1 / l)) * s / l**2, absolute_distances(xp, X, Y))
+        return elementwise(lambda s: xp.exp(s * (-1 / l)) * s * l**-2.0, absolute_distances(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.ones(len(X), dtype=X.dtype)
@@ -356,6 +360,16 @@ class Laplacian(_LengthScaleKernel):
         k = assemble(xp, self._tiles(xp, X, Y), X, Y)[:, :, None, None]
         sign = xp.sign(X[:, None, :] - Y)
         return sign[:, :, :, None] * sign[:, :, None, :] * k * (-1 / self.length_scale**2)
+
+
+def _power(x: Array, n: int) -> Array:
+    """x^n for a whole number n by repeated squaring: many times faster than the general power."""
+    power = 1 if n % 2 == 0 else x
+    while n > 1:
+        x, n = x * x, n // 2
+        if n % 2:
+            power = power * x
+    return power if n else 0 * x + 1
 
 
 KERNELS: dict[str, type[Kernel]] = {
@@ -411,29 +425,3 @@ def get_kernel(
     if length_scale is None:
         length_scale = 1 / gamma if kind is Laplacian else 1 / math.sqrt(2 * gamma)
     return kind(length_scale)  # type: ignore[call-arg]
-
-
-def squared_distances(xp: ModuleType, X: Array, Y: Array) -> TileRows:
-    """|x_i - y_j|^2, by tiles, in float64.
-
-    |x - y|^2 = |x|^2 - 2 x'y + |y|^2 is one matrix product, but the squares cancel where samples are
-    close to each other and far from 0. So the samples are centred first.
-    """
-    centre = Y.mean(axis=0, dtype=np.float64)
-    X, Y = X - centre, Y - centre
-    left = xp.column_stack([(X * X).sum(axis=1), -2 * X, xp.ones(len(X))])
-    right = xp.column_stack([xp.ones(len(Y)), Y, (Y * Y).sum(axis=1)])
-    # Rounding can leave less than nothing.
-    return elementwise(lambda s: xp.maximum(s, 0, out=s), matrix_product(left, right))
-
-
-def absolute_distances(xp: ModuleType, X: Array, Y: Array) -> TileRows:
-    """|x_i - y_j|_1, by tiles, one component after the other, so that no array has three dimensions."""
-
-    def tile(x: Array, y: Array) -> Array:
-        total = xp.abs(x[:, :1] - y[:, 0])
-        for j in range(1, x.shape[1]):
-            total += xp.abs(x[:, j : j + 1] - y[:, j])
-        return total
-
-    return lambda rows, _: lambda columns: tile(X[rows], Y[columns])

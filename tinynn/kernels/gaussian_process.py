@@ -110,8 +110,7 @@ class GaussianProcessRegressor(Regressor):
         Raises
         ------
         TypeError, ValueError
-            If X or y is not finite numbers of these shapes, or a parameter is out of its range; also
-            for restarts without finite bounds.
+            If X or y is not finite numbers of these shapes, or a parameter is out of its range.
         NotPositiveDefiniteError
             If K is not positive definite to working precision: nothing is added to it silently.
         """
@@ -262,6 +261,7 @@ class GaussianProcessRegressor(Regressor):
 
     def _kernel(self) -> Kernel:
         kernel = Gaussian(1.0, "fixed") if self.kernel is None else get_kernel(self.kernel)
+        kernel.check_parameters()
         return copy.deepcopy(kernel)
 
     def _minimiser(self) -> Optimizer | None:
@@ -334,8 +334,8 @@ def _factor(kernel: Kernel, X: Array, alpha: Array) -> Array:
     except NotPositiveDefiniteError as error:
         raise NotPositiveDefiniteError(
             f"the covariance K of the training samples, with alpha={float(alpha.max()):g}, is not positive "
-            "definite: samples coincide, or nearly so for this length scale. Raise alpha, the variance of the noise "
-            "(a jitter of 1e-8 of the kernel's variance is usually enough), or add White() to the kernel",
+            "definite: samples coincide, or nearly so for this length scale. Raise alpha, the variance of "
+            "the noise (a jitter of 1e-8 times that of the kernel is often enough), or add White() to it",
             error.pivot,
         ) from error
 

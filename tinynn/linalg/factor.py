@@ -84,8 +84,10 @@ class CholeskyFactor:
 
 def _factor(A: Array, scale: Array, first: int = 0) -> None:
     """Write L over A; pivots are compared with `scale`, and counted from `first`."""
+    xp = get_array_module(A)
     for k in range(0, len(A), BLOCK):
         end = min(k + BLOCK, len(A))
+        A[k:end, k:end] = xp.tril(A[k:end, k:end])  # what lies above may be no numbers at all
         A[k:, k:end] -= A[k:, :k] @ A[k:end, :k].T
         A[k:end, k:end] = _factor_block(A[k:end, k:end], scale[k:end], first + k)
         A[end:, k:end] = lapack.solve_lower(A[k:end, k:end], A[end:, k:end].T).T  # L_21 = A_21 L_11'^-1

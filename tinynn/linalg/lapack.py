@@ -98,7 +98,7 @@ def invert_cholesky(L: Array) -> Array:
     if xp is not np:
         return xp.tril(solve_cholesky(L, xp.eye(len(L), dtype=L.dtype)))
     (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (L,))
-    return potri(L, lower=True)[0]
+    return potri(L.T, lower=False)[0].T  # transposed, so that rows lie in memory as NumPy's do
 
 
 def qr(A: Array, pivoting: bool = False) -> tuple[Array, ...]:

@@ -118,7 +118,9 @@ class LogisticRegression(LinearClassifier):
             warn_not_converged(
                 self,
                 f"the gradient is {slope:.3g}, tol={tol:g}",
-                "Scale features, or take the solver newton.",
+                "Raise max_iter, or scale features."
+                if self.solver == "newton"
+                else "Raise max_iter, scale features, or take the solver newton.",
             )
         return self
 

@@ -113,7 +113,9 @@ class LinearSVC(LinearClassifier):
         self.n_features_in_ = n
         if not all(converged for *_, converged in planes):
             warn_not_converged(
-                self, f"the duality gap is {self.dual_gap_:.3g}", "Scale features, or lower C."
+                self,
+                f"the duality gap is {self.dual_gap_:.3g}",
+                "Raise max_iter, scale features, or lower C.",
             )
         return self
 

@@ -31,7 +31,8 @@ class ModelCalculator:
     ----------
     model : object with predict(R) -> (E, F)
         An EnergyForceRegressor, a NeuralForceField, a PairPotential, or one of your own. R has shape
-        (1, N, 3) and is in Å; E has shape (1,), F that of R.
+        (1, N, 3) and is in Å; E has shape (1,), F that of R. It gets an array of its library ``xp``, of
+        NumPy if it names none.
     z : sequence of N ints
         Atomic numbers the model is for, in its order of atoms.
     energy_unit : str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Self
 
 import numpy as np
@@ -230,6 +231,12 @@ class EnergyForceRegressor(Estimator):
         variance = self.amplitude_ * self._system.variance(copies, self._mean)
         E, F = variance[:, 0], variance[:, 1:].reshape(samples.shape)
         return (E, F) if R.ndim == 3 else (E[0], F[0])
+
+    @property
+    def xp(self) -> ModuleType:
+        """The array library of what `fit` was given."""
+        check_is_fitted(self)
+        return get_array_module(self.dual_coef_)
 
     def _solve(self) -> None:
         """The coefficients of all observations, and what predictions need of them."""

@@ -7,6 +7,7 @@ i < j are ordered (0, 1), (0, 2), ..., (N-2, N-1), as `scipy.spatial.distance.pd
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -70,7 +71,8 @@ def pair_indices(n_atoms: int) -> tuple[Array, Array]:
     TypeError, ValueError
         If `n_atoms` is no integer or is below 2.
     """
-    return _pair_indices(check_integer(n_atoms, "n_atoms", low=2), np)
+    i, j = _pair_indices(check_integer(n_atoms, "n_atoms", low=2), np)
+    return i.copy(), j.copy()
 
 
 def pair_vectors(R: Array) -> Array:
@@ -209,6 +211,7 @@ def sum_pair_forces(f: Array, n_atoms: int) -> Array:
     return F.T
 
 
+@functools.lru_cache(maxsize=64)
 def _pair_indices(n_atoms: int, xp: ModuleType) -> tuple[Array, Array]:
     i, j = xp.indices((n_atoms, n_atoms))
     return i[i < j], j[i < j]
@@ -226,5 +229,5 @@ def _vectors(R: Array) -> Array:
 
 
 def _lengths(d: Array) -> Array:
-    xp = get_array_module(d)
-    return xp.sqrt(xp.einsum("...d,...d->...", d, d))
+    columns = d.T  # (D, P, M), the order in memory
+    return get_array_module(d).sqrt((columns * columns).sum(axis=0)).T

@@ -23,10 +23,9 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.kernels import Kernel
-from tinynn.kernels.base import TileRows
+from tinynn.kernels.tiles import TileRows
 from tinynn.molecules.geometry import check_atomic_numbers
 from tinynn.molecules.groups import Action, check_group
-from tinynn.validation import check_array
 
 BLOCK = 2**20  # pairs of atoms whose kernels are held at once, 8 MiB of float64
 
@@ -35,7 +34,6 @@ class MoleculeKernel(Kernel):
     """Base of kernels made of another one, whose hyperparameters they have."""
 
     kernel: Kernel
-    ndim: tuple[int, ...] = (3,)
 
     @property
     def theta(self) -> np.ndarray:
@@ -48,22 +46,13 @@ class MoleculeKernel(Kernel):
     def clone_with_theta(self, theta: Array) -> Self:
         return type(self)(**self.get_params(deep=False) | {"kernel": self.kernel.clone_with_theta(theta)})
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self) -> None:
         if not isinstance(self.kernel, Kernel):
             raise TypeError(f"kernel must be a Kernel; got {self.kernel!r}")
-        self.kernel._check_parameters()
+        self.kernel.check_parameters()
 
-    def _check(self, X: Array, Y: Array = None) -> tuple[ModuleType, Array, Array]:
-        self._check_parameters()
-        xp = get_array_module(X=X) if Y is None else get_array_module(X=X, Y=Y)
-        X = check_array(X, "X", ndim=self.ndim)
-        if Y is None:
-            return xp, X, X
-        Y = check_array(Y, "Y", ndim=self.ndim, like=X)
-        if X.shape[1:] != Y.shape[1:]:
-            raise ValueError(f"X has samples of shape {X.shape[1:]} but Y of {Y.shape[1:]}")
-        dtype = np.promote_types(X.dtype, Y.dtype)
-        return xp, X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
+    def _ndim(self) -> tuple[int, ...]:
+        return (3,)
 
     @abstractmethod
     def _matrix(self, X: Array, Y: Array) -> Array:
@@ -77,9 +66,10 @@ class MoleculeKernel(Kernel):
         blocks = [X[m : m + 32] for m in range(0, len(X), 32)]  # fewer calls; a little is computed in vain
         return xp.concatenate([xp.diagonal(self._matrix(block, block)) for block in blocks])
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        W = xp.tril(W) + xp.tril(W, -1).T  # only the lower triangle is there
-        return xp.einsum("ij,ijp->p", W, self._dtheta(xp, X)).tolist()
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        all_samples, dK = slice(0, len(X)), self._dtheta(xp, X)
+        below = xp.tril(W(all_samples, len(X))(all_samples), -1)  # of W only the lower triangle is there
+        return (2 * xp.einsum("ij,ijp->p", below, dK) + xp.einsum("i,iip->p", W_diag, dK)).tolist()
 
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         raise TypeError(f"{type(self).__name__} has no dxdy; to learn from forces see EnergyForceRegressor")
@@ -103,14 +93,15 @@ class FeatureKernel(MoleculeKernel):
     S3, example 21.4, and deep kernels at the end of 21.1.
     """
 
-    ndim = (2, 3)
-
     def __init__(self, kernel: Kernel, features: Callable[[Array], Array]) -> None:
         self.kernel = kernel
         self.features = features
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def _ndim(self) -> tuple[int, ...]:
+        return (2, 3)
+
+    def check_parameters(self) -> None:
+        super().check_parameters()
         if not callable(self.features):
             raise TypeError(f"features must be callable; got {self.features!r}")
 
@@ -132,8 +123,8 @@ class FeatureKernel(MoleculeKernel):
     def _dtheta(self, xp: ModuleType, X: Array) -> Array:
         return self.kernel.dtheta(self.features(X))
 
-    def _theta_gradient(self, xp: ModuleType, X: Array, W: Array) -> list[float]:
-        return self.kernel.theta_gradient(self.features(X), W).tolist()
+    def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
+        return self.kernel._theta_gradient(xp, self.features(X), W, W_diag)
 
 
 class SymmetrizedKernel(MoleculeKernel):
@@ -171,8 +162,8 @@ class SymmetrizedKernel(MoleculeKernel):
         self.group = group
         self.simultaneous = simultaneous
 
-    def _check_parameters(self) -> None:
-        super()._check_parameters()
+    def check_parameters(self) -> None:
+        super().check_parameters()
         check_group(self.group)
 
     def _terms(self, X: Array, Y: Array) -> list[tuple[Array, Array]]:

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
 from typing import Self
 
 import numpy as np
@@ -145,14 +146,14 @@ class NeuralForceField(Estimator):
         DivergenceError, FileNotFoundError
             As `tinynn.training.fit`.
         """
-        R, E, F = _check_data(R, E, F)
+        R, E, F = self._check_data(R, E, F)
         w_E = 0.0 if E is None else check_number(self.energy_weight, "energy_weight", low=0)
         w_F = 0.0 if F is None else check_number(self.force_weight, "force_weight", low=0)
         if w_E == w_F == 0:
             raise ValueError(
                 "nothing to learn from: what is given has weight 0 (energy_weight, force_weight)"
             )
-        held_out = None if validation is None else _check_validation(validation, R, E, F)
+        held_out = None if validation is None else self._check_validation(validation, R, E, F)
         n_batches = -(-len(R) // check_integer(self.batch_size, "batch_size", low=1))
         steps = n_batches * check_integer(self.epochs, "epochs", low=1)
         optimizer = Adam(CosineDecay(self.learning_rate, steps))
@@ -196,7 +197,8 @@ class NeuralForceField(Estimator):
         -------
         E : array (M,), or a number for a single configuration
         F : array of the shape of R
-            Minus the gradient of E.
+            Minus the gradient of E. Both in the dtype of R: in float32, an energy of 100 000 has an error
+            of 0.004 from rounding alone.
 
         Raises
         ------
@@ -271,6 +273,41 @@ class NeuralForceField(Estimator):
         self.constant_, self.energy_scale_ = constant, scale_E
         return self
 
+    @property
+    def xp(self) -> ModuleType:
+        """The array library of what `fit` was given."""
+        check_is_fitted(self)
+        return self.model_.xp
+
+    def _check_data(self, R: Array, E: Array, F: Array) -> tuple[Array, Array, Array]:
+        get_array_module(R=R, E=E, F=F)
+        R = check_positions(R, min_atoms=2, ndim=3)
+        if E is None and F is None:
+            raise ValueError("E and F are both missing; wanted energies, forces or both")
+        E = None if E is None else check_array(E, "E", shape=(len(R),), dtype=np.float64)
+        F = None if F is None else check_array(F, "F", shape=R.shape, dtype=R.dtype)
+        self.features(R)  # has more to say about R, that two atoms coincide for one
+        return R, E, F
+
+    def _check_validation(
+        self, validation: tuple[Array, Array, Array], R: Array, E: Array, F: Array
+    ) -> tuple[Array, Array, Array]:
+        """The validation set, checked against the training set R, E, F."""
+        if not isinstance(validation, (tuple, list)) or len(validation) != 3:
+            raise TypeError("validation must be a tuple (R, E, F), with None for what is not trained on")
+        try:
+            checked = self._check_data(*validation)
+            if checked[0].shape[1:] != R.shape[1:]:
+                raise ValueError(f"R has shape {checked[0].shape}; the training set has {R.shape}")
+            for name, trained, held_out in zip("EF", (E, F), checked[1:], strict=True):
+                if (trained is None) != (held_out is None):
+                    words = ("given", "none") if trained is None else ("missing", "some")
+                    raise ValueError(f"{name} is {words[0]}, but the training set has {words[1]}")
+            get_array_module(training=R, validation=checked[0])
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation: {error}") from error
+        return checked
+
     def _build(
         self,
         n_features: int,
@@ -303,35 +340,6 @@ class NeuralForceField(Estimator):
             "activation": repr(self.activation()),
             "features": repr(self.features),
         }
-
-
-def _check_data(R: Array, E: Array, F: Array) -> tuple[Array, Array, Array]:
-    get_array_module(R=R, E=E, F=F)
-    R = check_positions(R, min_atoms=2, ndim=3)
-    if E is None and F is None:
-        raise ValueError("E and F are both missing; wanted energies, forces or both")
-    E = None if E is None else check_array(E, "E", shape=(len(R),), dtype=np.float64)
-    F = None if F is None else check_array(F, "F", shape=R.shape, dtype=R.dtype)
-    return R, E, F
-
-
-def _check_validation(
-    validation: tuple[Array, Array, Array], R: Array, E: Array, F: Array
-) -> tuple[Array, Array, Array]:
-    """The validation set, checked against the training set R, E, F."""
-    if not isinstance(validation, (tuple, list)) or len(validation) != 3:
-        raise TypeError("validation must be a tuple (R, E, F), with None for what is not trained on")
-    try:
-        checked = _check_data(*validation)
-        if checked[0].shape[1:] != R.shape[1:]:
-            raise ValueError(f"R has shape {checked[0].shape}; the training set has {R.shape}")
-        for name, trained, held_out in zip("EF", (E, F), checked[1:], strict=True):
-            if (trained is None) != (held_out is None):
-                words = ("given", "not") if trained is None else ("missing", "has it")
-                raise ValueError(f"{name} is {words[0]}, but the training set {words[1]}")
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"validation: {error}") from error
-    return checked
 
 
 def _targets(R: Array, E: Array, F: Array, mean_E: float, scale_E: float) -> Array:

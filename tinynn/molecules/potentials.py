@@ -58,7 +58,7 @@ class PairPotential(ABC):
         """
         R = check_positions(R, min_atoms=2)
         _, r = separations(R)
-        return self.v(r).sum(axis=-1)  # E = sum_i sum_{j>i} v(r_ij)    S2 (2)
+        return self._energy(r)
 
     def forces(self, R: Array) -> Array:
         """Forces F = -dE/dR on every atom.
@@ -77,12 +77,10 @@ class PairPotential(ABC):
             As `energy`.
         """
         R = check_positions(R, min_atoms=2)
-        d, r = separations(R)
-        f = -(self.dv(r) / r)[..., None] * d  # f_ij = -v'(r_ij) (r_i - r_j) / r_ij
-        return sum_pair_forces(f, n_atoms=R.shape[-2])
+        return self._forces(*separations(R), R.shape[-2])
 
     def predict(self, R: Array) -> tuple[Array, Array]:
-        """`energy` and `forces`, as models that learn them offer it.
+        """`energy` and `forces` at once, as models that learn them offer it: the distances serve both.
 
         Parameters
         ----------
@@ -98,7 +96,16 @@ class PairPotential(ABC):
         TypeError, ValueError
             As `energy`.
         """
-        return self.energy(R), self.forces(R)
+        R = check_positions(R, min_atoms=2)
+        d, r = separations(R)
+        return self._energy(r), self._forces(d, r, R.shape[-2])
+
+    def _energy(self, r: Array) -> Array:
+        return self.v(r).sum(axis=-1)  # E = sum_i sum_{j>i} v(r_ij)    S2 (2)
+
+    def _forces(self, d: Array, r: Array, n_atoms: int) -> Array:
+        f = -(self.dv(r) / r)[..., None] * d  # f_ij = -v'(r_ij) (r_i - r_j) / r_ij
+        return sum_pair_forces(f, n_atoms)
 
 
 class CoulombPairPotential(PairPotential):

@@ -54,8 +54,9 @@ class SmoothActivation(Activation):
         raise NotImplementedError(f"{type(self).__name__} does not define curvature")
 
     def backward(self, dA: Array) -> Array:
-        slope = self.slope(out=self.out_grad)
-        return self.xp.multiply(slope, dA, out=slope)
+        dZ = self.slope(self.out_grad)
+        dZ *= dA  # dZ = σ'(z) dA
+        return dZ
 
     def forward_tangent(self, Zdot: Array) -> Array:
         self.Zdot = Zdot
