@@ -493,8 +493,9 @@ plt.show()
 # %% [markdown]
 # Far fewer than a tenth of the steps, most of them early; then single ones, whenever a vibration goes
 # further than before. (EMT takes below a millisecond, so here nothing is saved. With a reference of
-# an hour, these 1500 steps take two and a half days instead of two months.) In the middle panel black dots rise just
-# above the threshold. The largest of the fifteen true errors is about as large, now and then twice.
+# an hour, these 1500 steps take two and a half days instead of two months.) In the middle panel black
+# dots rise just above the threshold. The largest of the fifteen true errors is about as large, now and
+# then twice.
 #
 # Would questions at regular intervals do as well? Take as many structures from the same trajectories,
 # evenly spaced or at random in time, or the first ones. *Predict:* which errors differ most, the
@@ -523,8 +524,8 @@ for name, (rms, largest) in path_errors.items():
 # Not by much: questions where the model is unsure leave a quarter less of either error, though the others
 # saw the whole trajectory before they chose. (Only the first structures are a bad choice: neighbours in
 # time repeat each other.) What regular questions cannot do is tell how many are enough, notice when
-# the atoms leave the known region, or stop when nothing is new. Three quarters of ours
-# fall into the first half of a run.
+# the atoms leave the known region, or stop when nothing is new. Three quarters of ours fall into the first
+# half of a run.
 #
 # ## 7. Careless or anxious?
 #
