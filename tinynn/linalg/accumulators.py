@@ -30,7 +30,6 @@ from tinynn.linalg.errors import FactorizationError
 from tinynn.linalg.result import LeastSquaresResult
 from tinynn.validation import check_array, check_integer, check_number, check_same_length
 
-
 STRIP = 128  # rows that are turned from C's into Fortran's order at a time: their columns stay in cache
 
 
