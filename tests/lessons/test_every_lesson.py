@@ -82,6 +82,14 @@ PATTERNS = {  # what the quick form still has to show
         < 0.5 * v["argon, n = 40, energies: force error (meV/Å)"]
         and v["Ar7, kernel, n = 40: order of the drift"] == pytest.approx(2, abs=0.1)
     ),
+    "15": lambda v: (
+        v["mean of the process - kernel ridge (eV), λ = σ²"] < 1e-8
+        and 10 * v["largest error (eV), 14 energies: where unsure"]
+        < v["largest error (eV), 14 energies: random in r"]
+        and v["steps for each call of the reference"] > 10
+        and v["force error along the trajectory (eV/Å)"] < 0.05
+        and v["hardly asked: shortest distance (Å)"] < 1.8
+    ),
 }
 
 
