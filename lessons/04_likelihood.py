@@ -690,32 +690,34 @@ results.add("λ measured / (σ²/τ²) - 1", lambda_gap, at_most=1e-4, note="lar
 results.add("ridge with a normal prior is", "MAP", seed="MLE", corrected=True,
             note=f"|Δw| {shift:.2f}, ln likelihood falls by {fall:.2f}")  # fmt: skip
 results.add("prior N(0, I), σ = 0.5: λ", lambdas[0.5, 1.0], seed=1, corrected=True,
-            note="λ = σ²; 1 needs σ = 1")  # fmt: skip
+            at_least=0.2499, at_most=0.2501, note="λ = σ²; 1 needs σ = 1")  # fmt: skip
 results.add("density of N(0, I) is proportional to", "exp(-|w|²/2)", seed="exp(-|w|²)", corrected=True,
             note=f"that is N(0, I/2): λ = {printed[1.0]:.2f} at σ = 1")  # fmt: skip
 results.add("system of ridge", "(X'X + I) w = X'y", seed="(XX' + I) w = X'y", corrected=True,
             note=f"{shape_error}; where shapes fit: off by {wrong_gap:.2f}")  # fmt: skip
 results.add("ridge by Cholesky, SVD, X'(XX' + λI)⁻¹y agree to", ways_gap, seed="SVD: much harder",
-            corrected=True, note="one factor s/(s² + λ)")  # fmt: skip
-results.add("mean of squares + |w|²: λ", mean_lambda, seed=1, corrected=True, note=f"λ = M = {M_SAMPLES}")
+            corrected=True, at_most=1e-12, note="one factor s/(s² + λ)")  # fmt: skip
+results.add("mean of squares + |w|²: λ", mean_lambda, seed=1, corrected=True,
+            at_least=0.999 * M_SAMPLES, at_most=1.001 * M_SAMPLES, note=f"λ = M = {M_SAMPLES}")  # fmt: skip
 results.add("|w|² from the answer to ones: relative error", ones_error, seed="the coefficients",
-            corrected=True, note=f"from the answers to I: {eye_error:.0e}")  # fmt: skip
+            corrected=True, at_least=0.1, note=f"from the answers to I: {eye_error:.0e}")  # fmt: skip
 results.add("argmin f", lemma["argmax(-f)"], seed="-argmin(-f)", corrected=True,
-            note=f"argmax(-f); -argmin(-f) = {lemma['-argmin(-f)']:.0f}")  # fmt: skip
+            at_least=1, at_most=1, note=f"argmax(-f); -argmin(-f) = {lemma['-argmin(-f)']:.0f}")  # fmt: skip
 results.add("argmin ln f for f = (x - 1)² - 0.5", log_argmin[-0.5], seed="argmin f", corrected=True,
-            note=f"argmin f = 1; f > 0 is needed, with + 1: {log_argmin[1]:.0f}")  # fmt: skip
+            at_most=0.5, note=f"argmin f = 1; f > 0 is needed, with + 1: {log_argmin[1]:.0f}")  # fmt: skip
 results.add("ln p by one sample, without the Σ: rank", rank_one, seed="the argmax", corrected=True,
-            note="needs rank 2")  # fmt: skip
+            at_most=1, note="needs rank 2")  # fmt: skip
 results.add("extremum: largest curvature of ln p", curvatures[-1], seed="degree 2", corrected=True,
-            note="w₀ w₁ has degree 2 and none")  # fmt: skip
+            at_most=-1, note="w₀ w₁ has degree 2 and none")  # fmt: skip
 results.add("labels 2, 8: error with the 1 at the end", order_error[8.0], seed="w₀ + Σ w_i x_i",
-            corrected=True, note=f"1 goes to the front; hidden by 9.2: {order_error[2.0]:.0e}")  # fmt: skip
+            corrected=True, at_least=1,
+            note=f"1 goes to the front; hidden by 9.2: {order_error[2.0]:.0e}")  # fmt: skip
 results.add("|Xw - y|²/M over σ²", variance_ratio["M"], note=f"(M - n)/M = {1 - 2 / M_SAMPLES:.2f}")
 results.add("least squares, noisy labels: ERM - MLE", mle_gap, seed="ERM makes little sense", corrected=True,
-            note="the same w")  # fmt: skip
+            at_most=1e-6, note="the same w")  # fmt: skip
 results.add("counting loss: ∫ exp(-loss) to ±1000 / ±100", areas["1 if |r| > 1/2, else 0", 1000]
             / areas["1 if |r| > 1/2, else 0", 100], seed="every loss has a noise", corrected=True,
-            note="must converge")  # fmt: skip
+            at_least=9, note="must converge")  # fmt: skip
 for name, winner in (("normal", "mean"), ("Laplace", "median")):
     of_mean, of_median = scatter[name]
     results.add(f"{name} noise: scatter of median / mean", of_median / of_mean,
@@ -723,12 +725,15 @@ for name, winner in (("normal", "mean"), ("Laplace", "median")):
 results.add("density - formula, relative", density_gap, at_most=1e-12)
 results.add("covariance of the samples μ + L z - Σ", sample_gap, at_most=0.03, note=f"{DRAWS} samples")
 results.add("fraction within |z| = 1, k = 2", inside[1], note=f"1 - exp(-1/2) = {1 - np.exp(-0.5):.4f}")
-results.add("free covariances, k = 4", free[4], seed=16, corrected=True, note="k (k + 1)/2, by symmetry")
+results.add("free covariances, k = 4", free[4], seed=16, corrected=True, at_least=10, at_most=10,
+            note="k (k + 1)/2, by symmetry")  # fmt: skip
 results.add("Σ without a density that are refused", len(refused), seed="no condition", corrected=True,
-            note="positive definite is needed")  # fmt: skip
+            at_least=2, note="positive definite is needed")  # fmt: skip
 results.add("C4H10: atoms", n_atoms, seed="14 molecules", corrected=True, note="4 C, 10 H")
 results.add("C4H10: coordinates", 3 * n_atoms, seed=42, tolerance=0)
-results.add("C4H10: internal coordinates", internal, note="the rank of H, 3 · 14 - 6")
+results.add(
+    "C4H10: internal coordinates", internal, at_least=36, at_most=36, note="the rank of H, 3 · 14 - 6"
+)
 results.add("C4H10: mean of U in kT", energy, at_least=18 - 3 * energy_error, at_most=18 + 3 * energy_error,
             note="equipartition: 36/2")  # fmt: skip
 for name, deviation in deviations.items():

@@ -332,8 +332,9 @@ for steps in (10, 100, 1000):
 #     linear: H = X'X / M        logistic: H = X' diag(p(1 - p)) X / M
 #
 # The second changes with θ. It has no negative eigenvalue anywhere (v'Hv is a sum of squares with
-# weights p(1 - p) ≥ 0), so the loss is a bowl all the same, with one bottom. *Predict:* how does the
-# gradient shrink from step to step in gradient descent, and how in Newton's method?
+# weights p(1 - p) ≥ 0), so there are no false valleys: where the slope is zero, the loss is lowest.
+# *Predict:* how does the gradient shrink from step to step in gradient descent, and how in Newton's
+# method?
 
 # %%
 curvatures = [np.linalg.eigvalsh(L.hessian(point)) for point in (L.start, theta[:, None], 3 * theta[:, None])]
@@ -365,7 +366,7 @@ print("gradient after each Newton step:", *(f"{value:.0e}" for value in newton_l
 # own for each of the two positions, and the best probability is the frequency there: b = ln(f₀/(1 -
 # f₀)), w = ln(f₁/(1 - f₁)) - b.
 #
-# *Where there is no best θ.* Move the clouds apart until a line separates them. Then every
+# *Where there is no best θ.* Move the clouds apart until a line separates them. Then every larger
 # multiple of a separating θ is better than θ itself. *Predict:* where does the descent stop?
 
 # %%
@@ -459,23 +460,27 @@ NAMES = {"gradient_descent": "gradient descent", "newton": "Newton"}
 
 
 def compare(X, y):
-    """Loss above its minimum by steps, and condition number there, for features as they are and scaled."""
-    curves, condition = {}, {}
+    """Loss above its minimum by steps, condition number and slope there, for features raw and scaled."""
+    curves, condition, slope = {}, {}, {}
     for name, features in (("unscaled", X), ("scaled", StandardScaler().fit(X).transform(X))):
         L = objective(features, y, C=1.0)
-        best = newton(L, 1e-12, 30)[0]
+        best, _, slope[name] = newton(L, 1e-12, 30)
         lowest = L(best)[0]
-        condition[name] = np.linalg.cond(L.hessian(best))
+        H, (rows, K) = L.hessian(best), best.shape
+        if K > 1:  # without the curvature the library adds along the shift of all scores
+            H -= np.kron(np.ones((K, K)), np.eye(rows)) / K
+        values = np.linalg.eigvalsh(H)
+        condition[name] = values[-1] / values[values > 1e-10 * values[-1]][0]
         for solver, steps in ((gradient_descent, decades), (newton, range(1, 10))):
             excess = [L(solver(L, 0.0, int(k))[0])[0] - lowest for k in steps]
             curves[name, solver.__name__] = np.array(steps), np.maximum(excess, 1e-16)
-    return curves, condition
+    return curves, condition, slope
 
 
 fig, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained", num="scaling")
-excesses, conditions = {}, {}
+excesses, conditions, end_slopes = {}, {}, {}
 for ax, name, data in zip(axes, ("tumours", "wines"), ((X_cancer, y_cancer), (X_wine, y_wine)), strict=True):
-    curves, conditions[name] = compare(*data)
+    curves, conditions[name], end_slopes[name] = compare(*data)
     for ((scaling, solver), points), style in zip(curves.items(), ("C3", "C3o:", "C0", "C0o:"), strict=True):
         ax.loglog(*points, style, markersize=4, label=f"{NAMES[solver]}, {scaling}")
         excesses[name, scaling, solver] = points[1][-1]
@@ -527,7 +532,8 @@ print(f"two classes: softmax(z)₁ = σ(z₁ - z₀) to {two_error:.0e}")
 #
 # For two classes only the difference of the scores counts, and softmax regression is logistic
 # regression. In general a constant added to all scores changes nothing, so K scores have one too
-# many; the penalty chooses among them.
+# many; the penalty chooses among the weights; the biases it leaves alone, and both methods keep their
+# sum at zero.
 #
 # **Boundaries.** Between classes i and j: p_i = p_j, a straight line z_i = z_j. Here are the wines, with
 # two of their features. *Predict:* the numbers for proline are hundreds of times larger than those
@@ -758,6 +764,7 @@ results = ResultsTable("Lesson 6: classification")
 results.add("norm of (2, 2.1, 8, 5)", example_norm, seed=9.86965045, tolerance=1e-9)
 results.add("softmax example: cross-entropy", example, seed=0.2231, tolerance=1e-3)
 results.add("c'b as a score: share of class 1", ones_inner, seed="|c∘b|²", corrected=True,
+            at_least=0.3, at_most=0.7,
             note=f"it is 1'(c∘b); with |c∘b|² class 1 for {ones_printed:.0%}")  # fmt: skip
 results.add("(27): slope of the sigmoid - difference quotient", slope_error, at_most=1e-8)
 deviation = abs(theta - truth) / spread
@@ -771,12 +778,14 @@ results.add(
     "(32) with brackets: best p for 30 % ones", best_p["with brackets"], at_least=0.2999, at_most=0.3001
 )
 results.add("(32) without brackets: best p", best_p["without brackets"], seed="no brackets", corrected=True,
+            at_least=0.99,
             note=f"no minimum; two clouds: loss {loss_wrong:.0f}, class 1 for {ones_wrong:.0%}")  # fmt: skip
 results.add("y ln p₁ + y ln p₀: best p", best_p["y twice, -[y ln p + y ln(1 - p)]"],
-            seed="y twice", corrected=True, note="1/2 for any labels; y ln p₁ + (1 - y) ln p₀")  # fmt: skip
+            seed="y twice", corrected=True, at_least=0.4999, at_most=0.5001,
+            note="1/2 for any labels; y ln p₁ + (1 - y) ln p₀")  # fmt: skip
 results.add("(32), (33) and library agree to", loss_error, at_most=1e-12)
 results.add("(34) - difference quotient", gradient_error, at_most=1e-8)
-results.add("smallest eigenvalue of 100 Hessians", convex, at_least=0, note="a bowl: one minimum")
+results.add("smallest eigenvalue of 100 Hessians", convex, at_least=0, note="no false valleys")
 results.add("gradient after 1 Newton step, linear", linear_left, at_most=1e-12, note="closed form")
 results.add("gradient after 1 Newton step, logistic", newton_left[0], at_least=1e-3, note="no closed form")
 results.add("gradient after 7 Newton steps, logistic", newton_left[6], at_most=1e-12)
@@ -785,14 +794,18 @@ growth, held = (sizes[name][-1] / sizes[name][-2] for name in sizes)
 results.add("separable: |w| at tol 1e-8 / 1e-6", growth, at_least=1.2, note="no best θ")
 results.add("separable, C = 1: |w| at tol 1e-8 / 1e-6", held, at_most=1.0001, note="the penalty makes one")
 results.add("µm → nm: x_sc times", change["right"], seed="√(|x-μ|/N)", corrected=True,
+            at_least=0.9999, at_most=1.0001,
             note=f"√(|x-μ|²/N); as printed times {change['printed']:.1f}")  # fmt: skip
 results.add("unscaled, saturated: largest gradient", steep["unscaled", "random θ"][1], seed="zero",
-            corrected=True, note=f"σ' cancels; square {steep['unscaled', 'random θ'][2]:.0e}")  # fmt: skip
+            corrected=True, at_least=100,
+            note=f"σ' cancels; square {steep['unscaled', 'random θ'][2]:.0e}")  # fmt: skip
 for name in ("tumours", "wines"):
     factor = excesses[name, "unscaled", "gradient_descent"] / excesses[name, "scaled", "gradient_descent"]
     results.add(f"{name}: loss left by descent, unscaled / scaled", factor, at_least=30)
     results.add(f"{name}: loss left by Newton, unscaled", excesses[name, "unscaled", "newton"], at_most=1e-8)
+    results.add(f"{name}: slope where Newton ends, unscaled", end_slopes[name]["unscaled"], at_most=1e-9)
 results.add("softmax, index twice: every probability", p_printed[0], seed="index i twice", corrected=True,
+            at_least=0.2499, at_most=0.2501,
             note=f"an own index gives {p_right[0, 3]:.2f} for the last")  # fmt: skip
 results.add("two classes: softmax - sigmoid", two_error, at_most=1e-14)
 for (scaling, solver), values in test_scores.items():

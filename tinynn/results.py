@@ -72,7 +72,7 @@ class ResultsTable:
         at_most, at_least : float, optional
             A bound: "met" or "missed".
         corrected : bool
-            The source is wrong here; `note` says why.
+            The source is wrong here; `note` says why. A bound has to hold all the same.
         note : str
 
         Raises
@@ -81,14 +81,17 @@ class ResultsTable:
             If there is a source's number but nothing to judge the difference by.
         """
         verdict = "new"
-        if corrected:
+        bounded = at_most is not None or at_least is not None
+        low, high = (
+            (-math.inf if at_least is None else at_least),
+            (math.inf if at_most is None else at_most),
+        )
+        if bounded and not low <= float(value) <= high:
+            verdict = "missed"
+        elif corrected:
             verdict = "corrected"
-        elif at_most is not None or at_least is not None:
-            low, high = (
-                (-math.inf if at_least is None else at_least),
-                (math.inf if at_most is None else at_most),
-            )
-            verdict = "met" if low <= float(value) <= high else "missed"
+        elif bounded:
+            verdict = "met"
         elif isinstance(seed, str):
             verdict = "reproduced" if value == seed else "differs"
         elif seed is not None:

@@ -63,7 +63,7 @@ def test_lesson_03_what_chose_cannot_judge_and_zeros_select(full):
     found = values(full("03"))
     assert found["best useless descriptor: error by cross-validation"] < 0.8
     assert found["best useless descriptor: error on new molecules"] > 1
-    assert found["ridge: weights of 20 that are 0, least on its path"] == 0
+    assert found["ridge: weights of 20 that are 0, most on its path"] == 0
     assert found["lasso: weights of 20 that are 0, least on its path"] > 0
     lesson = full("03").namespace
     assert lesson["entered"] == [2]

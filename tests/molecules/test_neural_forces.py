@@ -403,6 +403,7 @@ def test_validation_energies_without_training_energies_are_refused():
 @pytest.mark.parametrize(
     ("parameters", "error", "words"),
     [
+        ({"features": "distances"}, TypeError, "features must be Features, with a Jacobian; got 'distances'"),
         ({"activation": ReLU}, TypeError, r"layer 1, ReLU\(\), has no tangents"),
         ({"activation": LeakyReLU}, TypeError, r"layer 1, LeakyReLU\(0\.01\), has no tangents"),
         ({"activation": Dropout}, TypeError, r"layer 1, Dropout\(0\.5\), has no tangents"),

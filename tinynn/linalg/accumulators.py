@@ -30,6 +30,8 @@ from tinynn.linalg.errors import FactorizationError
 from tinynn.linalg.result import LeastSquaresResult
 from tinynn.validation import check_array, check_integer, check_number, check_same_length
 
+STRIP = 128  # rows that are turned from C's into Fortran's order at a time: their columns stay in cache
+
 
 def row_blocks(
     X: Array, y: Array, rows: int | None = None, origin: tuple[Array, Array] | None = None
@@ -285,7 +287,9 @@ class TSQRAccumulator(_Accumulator):
     def _updated(self, xp: ModuleType, X: Array, y: Array) -> Array:
         n, columns = X.shape[1], X.shape[1] + y.shape[1]
         Z = xp.empty((len(X), columns), dtype=self.dtype, order="F")
-        Z[:, :n], Z[:, n:] = X, y
+        for i in range(0, len(X), STRIP):
+            Z[i : i + STRIP, :n] = X[i : i + STRIP]
+        Z[:, n:] = y
         R = xp.zeros((columns, columns), dtype=self.dtype) if self._state is None else self._state
         return self._tools.append_rows(R, Z)  # S4 (24)
 

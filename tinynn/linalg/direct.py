@@ -173,12 +173,13 @@ def solve_triangle(
         If the method is "qr" and R is singular to working precision.
     """
     xp = get_array_module(triangle)
-    lengths = _column_lengths(xp, triangle[:n, :n])
+    lengths = scales = _column_lengths(xp, triangle[:n, :n])
     if alpha > 0:  # as n more samples, sqrt(alpha) I under X and zeros under y
         ridge = alpha**0.5 * xp.eye(n, triangle.shape[1], dtype=triangle.dtype)  # S4 (18)
         triangle = tools.append_rows(triangle, ridge)
+        scales = _column_lengths(xp, triangle[:n, :n])
     R, c = triangle[:n, :n], triangle[:n, n:]
-    d = power_of_two(xp, _column_lengths(xp, R)) if equilibrate else xp.ones_like(lengths)
+    d = power_of_two(xp, scales) if equilibrate else xp.ones_like(lengths)
     T = R / d
     if method == "qr":
         condition = _condition_of_triangle(xp, T, tools)

@@ -52,7 +52,8 @@ class EnergyForceRegressor(Estimator):
         longer ones only cost digits.
     alpha : float or (float, float)
         Variance of the noise of an energy and of a component of a force, in units of the kernel's;
-        one number is for both. 0 interpolates.
+        one number is for both. 0 interpolates. Learning from energies, the default leaves rounding
+        of about 1e-7 of their range in the predictions; 1e-8 takes it away, and some accuracy with it.
     targets : str
         What is learned from: "forces", "energies" or "both".
     permutations : None, "auto" or sequence of permutations

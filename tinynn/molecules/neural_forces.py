@@ -281,6 +281,8 @@ class NeuralForceField(Estimator):
 
     def _check_data(self, R: Array, E: Array, F: Array) -> tuple[Array, Array, Array]:
         get_array_module(R=R, E=E, F=F)
+        if not isinstance(self.features, Features):
+            raise TypeError(f"features must be Features, with a Jacobian; got {self.features!r}")
         R = check_positions(R, min_atoms=2, ndim=3)
         if E is None and F is None:
             raise ValueError("E and F are both missing; wanted energies, forces or both")
