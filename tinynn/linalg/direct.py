@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import tinynn.linalg.lapack as lapack
 from tinynn.backend import Array, get_array_module
-from tinynn.linalg import lapack
 from tinynn.linalg.cholesky import cholesky
 from tinynn.linalg.errors import (
     FactorizationError,

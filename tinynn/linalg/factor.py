@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+import tinynn.linalg.lapack as lapack
 from tinynn.backend import Array, get_array_module
-from tinynn.linalg import lapack
 from tinynn.linalg.errors import NotPositiveDefiniteError
 
 BLOCK = 512  # columns at a time

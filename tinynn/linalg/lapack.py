@@ -13,8 +13,8 @@ import numpy as np
 import scipy.linalg
 
 from tinynn.backend import Array, get_array_module
-from tinynn.linalg import qr as by_hand
 from tinynn.linalg.errors import NotPositiveDefiniteError, SingularMatrixError
+from tinynn.linalg.qr import qr as qr_by_hand
 
 # Columns that tpqrt treats at once. Inside a block it does without matrix products, whose share
 # therefore falls with the block and rises with the width of the whole.
@@ -106,7 +106,7 @@ def qr(A: Array, pivoting: bool = False) -> tuple[Array, ...]:
     xp = get_array_module(A)
     if xp is np:
         return scipy.linalg.qr(A, mode="economic", pivoting=pivoting, check_finite=False)
-    return by_hand.qr(A, pivoting=True) if pivoting else xp.linalg.qr(A, mode="reduced")
+    return qr_by_hand(A, pivoting=True) if pivoting else xp.linalg.qr(A, mode="reduced")
 
 
 def append_rows(R: Array, A: Array) -> Array:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinynn.backend import Array, get_array_module
-from tinynn.linalg import iterative
 from tinynn.linalg.accumulators import GramAccumulator, TSQRAccumulator, column_means, row_blocks
 from tinynn.linalg.direct import (
     FACTORIZATIONS,
@@ -20,17 +22,16 @@ from tinynn.linalg.direct import (
     solve_wide,
 )
 from tinynn.linalg.errors import FactorizationError
+from tinynn.linalg.iterative import conjugate_gradient, gradient_descent, newton, sgd
 from tinynn.linalg.result import LeastSquaresResult
 from tinynn.validation import check_array, check_number, check_same_length
 
 _ITERATIVE: dict[str, Callable[..., tuple[Array, int]]] = {
-    "gradient_descent": iterative.gradient_descent,
-    "sgd": iterative.sgd,
-    "newton": iterative.newton,
-    "conjugate_gradient": iterative.conjugate_gradient,
+    "gradient_descent": gradient_descent,
+    "sgd": sgd,
+    "newton": newton,
+    "conjugate_gradient": conjugate_gradient,
 }
-_Means: TypeAlias = tuple[Array, Array] | None  # of X and of y, if there is an intercept
-_Parts: TypeAlias = tuple[Array, Array, int | None, float | None, int | None]  # what LeastSquaresResult needs
 METHODS = (*GRAM_METHODS, *ORTHOGONAL_METHODS, *_ITERATIVE)  # S4 (23)
 
 
@@ -137,124 +138,107 @@ def least_squares(
     rcond = check_number(rcond, "rcond", low=0, high=1, closed="left")
     if options and method not in _ITERATIVE:
         raise TypeError(f"method {method!r} takes no {', '.join(options)}: it does not iterate")
-    means = (column_means(X, dtype), column_means(y, dtype)) if fit_intercept else None
-    solve: Callable[..., _Parts]
-    if method in _ITERATIVE:
-        solve = _iterate
-    else:
-        solve = _solve_tall if n <= M else _solve_wide
+    problem = _Problem(X, y, method, alpha, rcond, factorization, fit_intercept, dtype, options)
     try:
-        w, residual_norm, rank, condition, iterations = solve(
-            X, y, means, method, alpha, rcond, factorization, dtype, options
-        )
+        if method in _ITERATIVE:
+            w, residual_norm, rank, condition, iterations = _iterate(problem)
+        else:
+            iterations = None
+            w, residual_norm, rank, condition = (_solve_tall if n <= M else _solve_wide)(problem)
     except FactorizationError as error:
-        advice = _what_would_work(X, y, means, method, alpha, factorization, dtype)
         raise type(error)(
-            f"method {method!r} failed: {error}; what would work: {advice}, or alpha={error.alpha:.2g}",
+            f"method {method!r} failed: {error}; what would work: {_what_would_work(problem)}, "
+            f"or alpha={error.alpha:.2g}",
             error.pivot,
             error.alpha,
         ) from None
-    b, w = _intercept(means, w).astype(X.dtype, copy=False), w.astype(X.dtype, copy=False)
+    b, w = problem.intercept(w).astype(X.dtype, copy=False), w.astype(X.dtype, copy=False)
     if y.ndim == 1:
         w, b, residual_norm = w[:, 0], float(b[0]), float(residual_norm[0])
     return LeastSquaresResult(w, residual_norm, rank, condition, method, iterations, b)
 
 
-def _solve_tall(
-    X: Array,
-    y: Array,
-    means: _Means,
-    method: str,
-    alpha: float,
-    rcond: float,
-    factorization: str,
-    dtype: Any,
-    _: Any,
-) -> _Parts:
-    kind = GramAccumulator if method in GRAM_METHODS else TSQRAccumulator
-    rows = kind(dtype=dtype, factorization=factorization)
-    for block in row_blocks(X, y, origin=means):
+@dataclass(frozen=True)
+class _Problem:
+    """What `least_squares` was asked, checked but for NaN and inf; y as it came, w and b for columns of y."""
+
+    X: Array
+    y: Array
+    method: str
+    alpha: float
+    rcond: float
+    factorization: str
+    fit_intercept: bool
+    dtype: Any
+    options: dict[str, Any]
+
+    @functools.cached_property
+    def means(self) -> tuple[Array, Array] | None:
+        """Of X and of y, if there is an intercept."""
+        return (
+            (column_means(self.X, self.dtype), column_means(self.y, self.dtype))
+            if self.fit_intercept
+            else None
+        )
+
+    def matrices(self) -> tuple[Array, Array]:
+        """X and y, a matrix too, centred if there is an intercept; ValueError for NaN and inf."""
+        X, y = check_array(self.X, "X", dtype=self.dtype), check_array(self.y, "y", dtype=self.dtype)
+        if self.means is not None:
+            X, y = X - self.means[0], y - self.means[1]
+        return X, y[:, None] if y.ndim == 1 else y
+
+    def intercept(self, w: Array) -> Array:
+        """The b that belongs to each column of w."""
+        return 0 * w[0] if self.means is None else self.means[1] - self.means[0] @ w
+
+    def residual_norm(self, w: Array) -> Array:
+        """|X w + b - y| for each column, from the data themselves."""
+        residual = self.X @ w
+        residual += self.intercept(w)
+        residual -= self.y[:, None] if self.y.ndim == 1 else self.y
+        return get_array_module(w).linalg.norm(residual, axis=0)
+
+
+def _solve_tall(p: _Problem) -> tuple[Array, Array, int, float]:
+    kind = GramAccumulator if p.method in GRAM_METHODS else TSQRAccumulator
+    rows = kind(dtype=p.dtype, factorization=p.factorization)
+    for block in row_blocks(p.X, p.y, origin=p.means):
         if not rows.add(*block):
-            _check_finite(X, y, dtype)
-            raise ValueError(f"X or y is too large: sums of its squares overflow in {dtype}; rescale it")
-    w, rank, condition = rows.solve_reduced(method, alpha, rcond)
+            p.matrices()  # says where the NaN is
+            raise ValueError(f"X or y is too large: sums of its squares overflow in {p.dtype}; rescale it")
+    w, rank, condition = rows.solve_reduced(p.method, p.alpha, p.rcond)
     residual_norm = rows.residual_norm(w)
-    if method in GRAM_METHODS:
+    if p.method in GRAM_METHODS:
         # From X'X it comes as a difference: where that leaves less than 8 digits, the data are read again.
-        noise = np.finfo(dtype).eps * X.shape[1] * condition**2 * rows.residual_norm(0 * w) ** 2
+        noise = np.finfo(p.dtype).eps * p.X.shape[1] * condition**2 * rows.residual_norm(0 * w) ** 2
         if (residual_norm**2 < 1e8 * noise).any():
-            residual_norm = _residual_norm(X, y, w, _intercept(means, w))
-    return w, residual_norm, rank, condition, None
+            residual_norm = p.residual_norm(w)
+    return w, residual_norm, rank, condition
 
 
-def _solve_wide(
-    X: Array,
-    y: Array,
-    means: _Means,
-    method: str,
-    alpha: float,
-    rcond: float,
-    factorization: str,
-    dtype: Any,
-    _: Any,
-) -> _Parts:
-    X, Y = _check_finite(X, y, dtype, means)
-    w, rank, condition = solve_wide(X, Y, method, alpha, rcond, FACTORIZATIONS[factorization])
-    return w, _residual_norm(X, Y, w), rank, condition, None
+def _solve_wide(p: _Problem) -> tuple[Array, Array, int, float]:
+    X, y = p.matrices()
+    w, rank, condition = solve_wide(X, y, p.method, p.alpha, p.rcond, FACTORIZATIONS[p.factorization])
+    return w, p.residual_norm(w), rank, condition
 
 
-def _iterate(
-    X: Array,
-    y: Array,
-    means: _Means,
-    method: str,
-    alpha: float,
-    rcond: float,
-    factorization: str,
-    dtype: Any,
-    options: Any,
-) -> _Parts:
-    X, Y = _check_finite(X, y, dtype, means)
-    if method == "newton":
-        options = {"factorization": factorization, **options}
-    w, iterations = _ITERATIVE[method](X, Y, alpha, **options)
-    return w, _residual_norm(X, Y, w), None, None, iterations
+def _iterate(p: _Problem) -> tuple[Array, Array, None, None, int]:
+    X, y = p.matrices()
+    newton_too = {"factorization": p.factorization} if p.method == "newton" else {}
+    w, iterations = _ITERATIVE[p.method](X, y, p.alpha, **newton_too | p.options)
+    return w, p.residual_norm(w), None, None, iterations
 
 
-def _check_finite(X: Array, y: Array, dtype: Any, means: _Means = None) -> tuple[Array, Array]:
-    """Both in the precision of the computation, y as a matrix; ValueError if a number is not finite."""
-    X, y = check_array(X, "X", dtype=dtype), check_array(y, "y", dtype=dtype)
-    if means is not None:
-        X, y = X - means[0], y - means[1]
-    return X, y[:, None] if y.ndim == 1 else y
-
-
-def _intercept(means: _Means, w: Array) -> Array:
-    """The b that belongs to each column of w."""
-    return 0 * w[0] if means is None else means[1] - means[0] @ w
-
-
-def _residual_norm(X: Array, y: Array, w: Array, b: Array = 0.0) -> Array:
-    """|X w + b - y| for each column, from the data themselves."""
-    xp = get_array_module(X)
-    residual = X @ w
-    residual += b
-    residual -= y[:, None] if y.ndim == 1 else y
-    return xp.linalg.norm(residual, axis=0)
-
-
-def _what_would_work(
-    X: Array, y: Array, means: _Means, method: str, alpha: float, factorization: str, dtype: Any
-) -> str:
+def _what_would_work(p: _Problem) -> str:
     """The method to take instead of one that cannot."""
-    if method != "qr":
-        fit_intercept = means is not None
-        try:
+    if p.method != "qr":
+        with suppress(FactorizationError):
             least_squares(
-                X, y, "qr", alpha, factorization=factorization, fit_intercept=fit_intercept, dtype=dtype
+                *(p.X, p.y, "qr", p.alpha),
+                factorization=p.factorization,
+                fit_intercept=p.fit_intercept,
+                dtype=p.dtype,
             )
-        except FactorizationError:
-            pass
-        else:
             return "method='qr'"
     return "method='pivoted_qr' or 'svd'"
