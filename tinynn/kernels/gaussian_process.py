@@ -23,6 +23,7 @@ from tinynn.estimator import (
 )
 from tinynn.kernels.functions import Gaussian, Kernel, get_kernel
 from tinynn.linalg import NotPositiveDefiniteError, lapack
+from tinynn.linalg.factor import CholeskyFactor
 from tinynn.validation import check_array, check_integer
 
 Optimizer = Callable[..., tuple[np.ndarray, float]]
@@ -132,21 +133,23 @@ class GaussianProcessRegressor(Regressor):
         def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
             tried = kernel.clone_with_theta(theta)
             try:
-                L = _factor(tried, X, alpha)
+                factor = _factor(tried, X, alpha)
             except NotPositiveDefiniteError:
                 return math.inf, np.zeros_like(theta)
-            a = lapack.solve_cholesky(L, y)
-            return -log_density(xp, L, y, a), -log_density_gradient(xp, tried, X, L, a)
+            a = factor.solve(y)
+            return -log_density(xp, factor.L, y, a), -log_density_gradient(xp, tried, X, factor.L, a)
 
         if minimise is not None and len(kernel.theta):
             rng = np.random.default_rng(self.random_state)
             starts = [kernel.theta, *(rng.uniform(*kernel.bounds.T) for _ in range(restarts))]
             found = [minimise(objective, theta, bounds=kernel.bounds) for theta in starts]
             kernel = kernel.clone_with_theta(min(found, key=lambda result: result[1])[0])
-        L = _factor(kernel, X, alpha)
+        factor = _factor(kernel, X, alpha)
         self.kernel_, self.X_train_, self.y_train_ = kernel, X, y
-        self.L_, self.alpha_ = L, lapack.solve_cholesky(L, y)
-        self.log_marginal_likelihood_value_ = log_density(xp, L, y, self.alpha_)
+        self.L_, self.alpha_ = factor.L, factor.solve(y)
+        for i in range(len(X)):  # in place: a triangle of M = 20000 takes 3 GB
+            self.L_[i, i + 1 :] = 0
+        self.log_marginal_likelihood_value_ = log_density(xp, self.L_, y, self.alpha_)
         self._noise, self._y_mean, self._y_std = alpha, mean, std
         self.n_features_in_ = X.shape[1]
         return self
@@ -252,12 +255,12 @@ class GaussianProcessRegressor(Regressor):
         kernel = self.kernel_ if theta is None else self.kernel_.clone_with_theta(theta)
         xp, X, y = get_array_module(self.X_train_), self.X_train_, self.y_train_
         try:
-            L = _factor(kernel, X, self._noise)
+            factor = _factor(kernel, X, self._noise)
         except NotPositiveDefiniteError:
             return (-math.inf, np.zeros_like(kernel.theta)) if eval_gradient else -math.inf
-        a = lapack.solve_cholesky(L, y)
-        value = log_density(xp, L, y, a)
-        return (value, log_density_gradient(xp, kernel, X, L, a)) if eval_gradient else value
+        a = factor.solve(y)
+        value = log_density(xp, factor.L, y, a)
+        return (value, log_density_gradient(xp, kernel, X, factor.L, a)) if eval_gradient else value
 
     def _kernel(self) -> Kernel:
         kernel = Gaussian(1.0, "fixed") if self.kernel is None else get_kernel(self.kernel)
@@ -325,12 +328,12 @@ def l_bfgs(
     return result.x, result.fun
 
 
-def _factor(kernel: Kernel, X: Array, alpha: Array) -> Array:
+def _factor(kernel: Kernel, X: Array, alpha: Array) -> CholeskyFactor:
     """L with L L' = k(X) + alpha I."""
     K = kernel(X)
     K[range(len(K)), range(len(K))] += alpha
     try:
-        return lapack.cholesky(K, overwrite=True)
+        return CholeskyFactor(K)
     except NotPositiveDefiniteError as error:
         raise NotPositiveDefiniteError(
             f"the covariance K of the training samples, with alpha={float(alpha.max()):g}, is not positive "

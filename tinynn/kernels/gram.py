@@ -11,7 +11,8 @@ from tinynn.backend import Array, to_numpy
 from tinynn.kernels.functions import Kernel
 from tinynn.kernels.ridge import check_symmetric
 from tinynn.kernels.smo import Row
-from tinynn.linalg import NotPositiveDefiniteError, lapack
+from tinynn.linalg import NotPositiveDefiniteError
+from tinynn.linalg.factor import CholeskyFactor
 from tinynn.validation import check_array
 
 Function = Kernel | Callable[..., Array]
@@ -83,7 +84,7 @@ def check_is_kernel(K: np.ndarray) -> None:
     shifted = K.copy()
     shifted[range(len(K)), range(len(K))] += ROUNDING * abs(K.trace()) + np.finfo(float).tiny
     try:
-        lapack.cholesky(shifted, overwrite=True)
+        CholeskyFactor(shifted)
     except NotPositiveDefiniteError as error:
         smallest = np.linalg.eigvalsh(K)[0]
         raise ValueError(

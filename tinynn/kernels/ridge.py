@@ -11,7 +11,8 @@ import numpy as np
 from tinynn.backend import Array, get_array_module
 from tinynn.estimator import Regressor, check_features
 from tinynn.kernels.functions import Kernel, get_kernel
-from tinynn.linalg import NotPositiveDefiniteError, lapack
+from tinynn.linalg import NotPositiveDefiniteError
+from tinynn.linalg.factor import CholeskyFactor
 from tinynn.validation import check_number
 
 ROWS = 256  # of a matrix that are compared with its columns at a time
@@ -96,14 +97,14 @@ class KernelRidge(Regressor):
             check_symmetric(xp, K)
         K[range(len(K)), range(len(K))] += alpha
         try:
-            L = lapack.cholesky(K, overwrite=True)
+            factor = CholeskyFactor(K)
         except NotPositiveDefiniteError as error:
             raise NotPositiveDefiniteError(
                 f"the Gram matrix plus alpha={alpha:g} is not positive definite: samples coincide, or nearly "
                 "so, and a larger alpha helps; or what was given is no kernel and has negative eigenvalues",
                 error.pivot,
             ) from error
-        self.dual_coef_ = lapack.solve_cholesky(L, y)  # a = (K + alpha I)^-1 y                    S3 18.1
+        self.dual_coef_ = factor.solve(y)  # a = (K + alpha I)^-1 y                    S3 18.1
         self.X_fit_ = X
         self.n_features_in_ = X.shape[1]
         return self

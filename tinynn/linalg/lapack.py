@@ -58,45 +58,28 @@ def lu(A: Array) -> tuple[Array, Array, Array]:
     return xp.asarray(p), xp.tril(LU, -1) + xp.eye(len(A), dtype=A.dtype), xp.triu(LU)
 
 
-def cholesky(A: Array, *, overwrite: bool = False) -> Array:
-    """As `tinynn.linalg.cholesky`; `overwrite` allows L to take A's place.
-
-    On a GPU it does not, and the error does not know the pivot.
-    """
+def cholesky(A: Array) -> Array:
+    """As `tinynn.linalg.cholesky`; on a GPU the error does not know the pivot."""
     xp = get_array_module(A)
     if xp is not np:
         L = xp.linalg.cholesky(A)
         if not xp.isfinite(L).all():
             raise NotPositiveDefiniteError("A is not positive definite")
         return L
-    if not overwrite:
-        # NumPy and SciPy bring a BLAS each, and the idle threads of one keep the other waiting: what
-        # follows one of NumPy's products is faster in NumPy. Its error does not know the pivot.
-        with suppress(np.linalg.LinAlgError):
-            return np.linalg.cholesky(A)
+    # NumPy and SciPy bring a BLAS each, and the idle threads of one keep the other waiting: what follows
+    # one of NumPy's products is faster in NumPy. Its error does not know the pivot, SciPy's does.
+    with suppress(np.linalg.LinAlgError):
+        return np.linalg.cholesky(A)
     (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (A,))
-    # A' is A, and in the order of memory that LAPACK wants.
-    L, info = potrf(A.T, lower=True, clean=True, overwrite_a=overwrite)
-    if info > 0:
-        raise NotPositiveDefiniteError(
-            f"A is not positive definite: pivot {info - 1} is not positive", info - 1
-        )
-    return L
-
-
-def solve_cholesky(L: Array, b: Array) -> Array:
-    """The x, of the shape of b, with L L' x = b: one forward and one backward substitution."""
-    if get_array_module(L) is not np:
-        return solve_upper(L.T, solve_lower(L, b))
-    (potrs,) = scipy.linalg.get_lapack_funcs(("potrs",), (L, b))
-    return potrs(L, b, lower=True)[0]
+    pivot = potrf(A.T, lower=True)[1] - 1  # A' is A, and in the order of memory that LAPACK wants
+    raise NotPositiveDefiniteError(f"A is not positive definite: pivot {pivot} is not positive", pivot)
 
 
 def invert_cholesky(L: Array) -> Array:
-    """The lower triangle of (L L')^-1, with zeros above: 2/3 n^3 operations, on a GPU 2 n^3."""
+    """(L L')^-1, of which only the lower triangle has a meaning; 2/3 n^3 operations, on a GPU 2 n^3."""
     xp = get_array_module(L)
     if xp is not np:
-        return xp.tril(solve_cholesky(L, xp.eye(len(L), dtype=L.dtype)))
+        return solve_upper(L.T, solve_lower(L, xp.eye(len(L), dtype=L.dtype)))
     (potri,) = scipy.linalg.get_lapack_funcs(("potri",), (L,))
     return potri(L.T, lower=False)[0].T  # transposed, so that rows lie in memory as NumPy's do
 
