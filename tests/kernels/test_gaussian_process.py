@@ -51,6 +51,8 @@ def both(ours, theirs, target=y, **parameters):
 @pytest.mark.parametrize("normalize_y", [False, True])
 def test_agrees_with_scikit_learn_for_given_hyperparameters(ours, theirs, target, normalize_y):
     a, b = both(ours, theirs, target, optimizer=None, alpha=1e-3, normalize_y=normalize_y)
+    np.testing.assert_allclose(a.L_, b.L_, rtol=0, atol=1e-8)
+    np.testing.assert_array_equal(a.L_, np.tril(a.L_))
     for flags in ({"return_std": True}, {"return_cov": True}):
         for x, z in zip(a.predict(X_test, **flags), b.predict(X_test, **flags), strict=True):
             assert x.shape == z.shape
