@@ -82,10 +82,8 @@ class ResultsTable:
         """
         verdict = "new"
         bounded = at_most is not None or at_least is not None
-        low, high = (
-            (-math.inf if at_least is None else at_least),
-            (math.inf if at_most is None else at_most),
-        )
+        low = -math.inf if at_least is None else at_least
+        high = math.inf if at_most is None else at_most
         if bounded and not low <= float(value) <= high:
             verdict = "missed"
         elif corrected:

@@ -165,7 +165,7 @@ class SVC(Classifier):
             what = (
                 f"the weights violate a condition by {violation:.3g}, the duality gap is {self.dual_gap_:.3g}"
             )
-            warn_not_converged(self, what, "Scale features, or lower C.")
+            warn_not_converged(self, what, "scale features, or lower C")
         return self
 
     def decision_function(self, X: Array) -> Array:

@@ -96,9 +96,7 @@ class ElasticNet(LinearRegressor):
         self.n_features_in_ = n
         if gap > tol * float(y @ y):
             warn_not_converged(
-                self,
-                f"the duality gap is {self.dual_gap_:.3g}",
-                "Raise max_iter, scale features, or raise alpha.",
+                self, f"the duality gap is {self.dual_gap_:.3g}", "scale features, or raise alpha"
             )
         return self
 

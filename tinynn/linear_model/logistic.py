@@ -118,9 +118,9 @@ class LogisticRegression(LinearClassifier):
             warn_not_converged(
                 self,
                 f"the gradient is {slope:.3g}, tol={tol:g}",
-                "Raise max_iter, or scale features."
+                "or scale features"
                 if self.solver == "newton"
-                else "Raise max_iter, scale features, or take the solver newton.",
+                else "scale features, or take the solver newton",
             )
         return self
 

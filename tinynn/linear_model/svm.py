@@ -112,11 +112,7 @@ class LinearSVC(LinearClassifier):
         self.n_iter_ = max(sweeps for *_, sweeps, _ in planes)
         self.n_features_in_ = n
         if not all(converged for *_, converged in planes):
-            warn_not_converged(
-                self,
-                f"the duality gap is {self.dual_gap_:.3g}",
-                "Raise max_iter, scale features, or lower C.",
-            )
+            warn_not_converged(self, f"the duality gap is {self.dual_gap_:.3g}", "scale features, or lower C")
         return self
 
 
