@@ -240,7 +240,7 @@ def _run_epoch(training: TrainingState) -> float:
         if X.shape != model.bound:
             model.bind(X.shape, model.dtype)
         value = loss.compute(model.forward(X), y)
-        model.backward_parameters(loss.backward())
+        model.matching("backward_parameters")(loss.backward())
         # the dot product can overflow before an entry does
         finite = math.isfinite(xp.dot(grad, grad)) or xp.isfinite(grad).all()
         if not (math.isfinite(value) and finite):

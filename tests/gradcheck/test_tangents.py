@@ -73,6 +73,8 @@ class WrongInputGradient(Dense):
     def backward_input(self, dY):
         return 1.001 * (dY @ self.W)
 
+    forward_tangent, backward_tangent = Dense.forward_tangent, Dense.backward_tangent
+
 
 WRONG = [
     (SignOfCurvature(), "backward_tangent, X:"),

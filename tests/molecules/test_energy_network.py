@@ -14,6 +14,7 @@ from tinynn.backend import asarray, to_numpy
 from tinynn.gradcheck import check_layer, check_loss
 from tinynn.molecules import EnergyAndForces, EnergyForceLoss, inverse_distances
 from tinynn.nn import (
+    Chain,
     Dense,
     Dropout,
     LeakyReLU,
@@ -88,6 +89,30 @@ def test_the_gradient_of_the_loss_agrees_with_double_backward(activation, w_E, w
 def test_it_is_a_layer_with_right_gradients(activation):
     report = check_layer(network(activation).layers[0], rows(*(data(4, seed=2)[i] for i in (0, 3, 4))))
     assert report.ok, report
+
+
+class Doubled(Chain):
+    def forward(self, X):
+        return 2 * super().forward(X)
+
+    def backward(self, dY):
+        return super().backward(2 * dY)
+
+
+def test_a_layer_of_the_users_own_without_tangents_is_refused():
+    """Those of the Chain would be half of what its forces need."""
+    with pytest.raises(TypeError, match=r"^layer 0, Doubled\(.*has no tangents"):
+        EnergyAndForces(Doubled(Dense(P, 4), Tanh()), Dense(4, 1), n_coordinates=N * D)
+
+
+def test_backward_input_leaves_the_gradient_alone():
+    R, _, _, mean, scale = data(5, seed=3)
+    model, X = network(), rows(R, mean, scale)
+    dY = np.random.default_rng(0).standard_normal(model.forward(X).shape)
+    dX = model.backward(dY)
+    model.grad[:] = 7
+    np.testing.assert_array_equal(model.backward_input(dY), dX)
+    assert (model.grad == 7).all()
 
 
 def test_backward_and_backward_parameters_agree():

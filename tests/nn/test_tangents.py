@@ -7,7 +7,9 @@ from cases import LAYERS, named_parameters, network
 
 from tinynn.backend import asarray, to_numpy
 from tinynn.gradcheck import check_tangents
-from tinynn.nn import Chain, Dense, Layer, Residual, Tanh
+from tinynn.nn import Chain, Dense, Dropout, Layer, MeanSquaredError, Residual, Sequential, Tanh
+from tinynn.optim import SGD
+from tinynn.training import fit
 
 RTOL = 1e-9
 EXTREMES = [-800.0, -745.0, -100.0, -36.0, -1.0, -1e-8, -0.0, 0.0, 1e-8, 1.0, 36.0, 100.0, 745.0, 800.0]
@@ -188,3 +190,67 @@ def test_a_layer_without_tangents_inside_is_found():
 
     assert not Chain(Tanh(), Residual(Identity())).has_tangents
     assert Chain(Tanh(), Residual(Dense(3, 3, rng=0))).has_tangents
+
+
+class Scaled(Chain):
+    """2 f(X), without tangents."""
+
+    def forward(self, X):
+        return 2 * super().forward(X)
+
+    def backward(self, dY):
+        return super().backward(2 * dY)
+
+
+class Clipped(Dense):
+    """Gradients only as far as they are small, without tangents."""
+
+    def backward(self, dY):
+        return super().backward(np.clip(dY, -0.1, 0.1))
+
+
+class InItsOwnParts(Dense):
+    def backward(self, dY):
+        self.backward_parameters(3 * dY)
+        return self.backward_input(3 * dY)
+
+
+OWN = [Scaled(Dense(3, 2, rng=0), Tanh()), Clipped(3, 2, rng=0), InItsOwnParts(3, 2, rng=0)]
+
+
+@pytest.mark.parametrize("layer", OWN, ids=lambda layer: type(layer).__name__)
+def test_a_backward_of_its_own_goes_with_no_inherited_derivative(layer):
+    assert not layer.has_tangents
+    model = Sequential(layer, Tanh(), rng=0, dtype="float64")
+    dY = np.random.default_rng(0).standard_normal(model.forward(np.ones((4, 3))).shape)
+    dX, grad = model.backward(dY).copy(), model.grad.copy()
+    model.grad[:] = 7
+    np.testing.assert_array_equal(model.backward_input(dY), dX)
+    assert (model.grad == 7).all()
+    model.backward_parameters(dY)
+    np.testing.assert_array_equal(model.grad, grad)
+    with pytest.raises(NotImplementedError, match="does not define forward_tangent"):
+        model.forward_tangent(np.ones((4, 3)))
+
+
+def test_training_uses_the_backward_of_a_networks_subclass():
+    class Frozen(Sequential):
+        def backward(self, dY):
+            return super().backward(0 * dY)
+
+    model = Frozen(Dense(3, 1), rng=0)
+    before = model.theta.copy()
+    data = np.ones((4, 3)), np.ones((4, 1))
+    fit(model, data, loss=MeanSquaredError(), optimizer=SGD(0.1), epochs=1, batch_size=4, progress=False)
+    np.testing.assert_array_equal(model.theta, before)
+
+
+def test_dropout_does_nothing_to_the_gradient_of_a_prediction():
+    dropout = Dropout(0.5, rng=0)
+    X = np.ones((4, 3))
+    for train_first in (False, True):
+        if train_first:
+            dropout.forward(X)
+        twin = dropout.inference_copy()
+        np.testing.assert_array_equal(twin.forward(X), X)
+        np.testing.assert_array_equal(twin.backward(X), X)

@@ -84,6 +84,8 @@ class EnergyAndForces(Chain):
         f = -self.xp.einsum("mp,mpc->mc", self.g, self.J)  # f = -de/dR = -J' de/dx              S3 19.1
         return self.xp.concatenate([e, f], axis=1)
 
+    # no tangents: these would need third derivatives of the layers
+
     def backward(self, dY: Array) -> Array:
         dx = self._backward_energy(dY)
         dJ = -self.g[:, :, None] * dY[:, None, 1:]
@@ -98,11 +100,6 @@ class EnergyAndForces(Chain):
         super().forward_tangent(-v)
         _, dx = super().backward_tangent(self.xp.ones_like(de), de)
         return dx
-
-    # its own tangents would need third derivatives of the layers
-    backward_input = Layer.backward_input
-    forward_tangent = Layer.forward_tangent
-    backward_tangent = Layer.backward_tangent
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape[1:] != (self.n_in,):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 from tinynn.backend import Array, get_array_module
 from tinynn.molecules.features import Features
 from tinynn.nn import Sequential
@@ -42,13 +40,13 @@ class NetworkFeatures(Features):
     def jacobian(self, R: Array) -> Array:
         X, dX = self.features(R), self.features.jacobian(R)
         xp = get_array_module(X)
-        network = copy.deepcopy(self.network).inference_copy()  # backward writes into the copy's gradients
+        network = self.network.inference_copy()
         Y = network.forward(X.reshape(-1, X.shape[-1]))
         rows = []
         for k in range(Y.shape[1]):
             dY = xp.zeros(Y.shape, dtype=Y.dtype)
             dY[:, k] = 1
-            rows.append(network.backward(dY).copy())  # d phi_k / dX
+            rows.append(network.backward_input(dY))  # d phi_k / dX
         dphi = xp.stack(rows, axis=1).astype(X.dtype).reshape(*X.shape[:-1], -1, X.shape[-1])
         J = dphi @ dX.reshape(*dX.shape[:-2], -1)  # d phi / dR = d phi / dX dX / dR
         return J.reshape(*J.shape[:-1], *dX.shape[-2:])

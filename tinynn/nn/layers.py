@@ -16,7 +16,9 @@ buffers, and a training step allocates nothing for its activations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,8 @@ from tinynn.nn.initializers import INITIALIZERS
 from tinynn.validation import check_integer, check_number
 
 Shape = tuple[int, ...]
+
+TANGENTS = ("forward_tangent", "backward_tangent")
 
 
 class Cached:
@@ -48,6 +52,8 @@ class Layer(OnBackend):
 
     A layer of your own needs `forward` and `backward`; if it has parameters, also
     `parameter_names`. Check it with `tinynn.gradcheck.check_layer`, put it into a `Sequential`.
+
+    A subclass with a `backward` of its own needs its own tangents, too; see `matching`.
 
     Attributes
     ----------
@@ -91,8 +97,9 @@ class Layer(OnBackend):
         self.backward(dY)
 
     def backward_input(self, dY: Array) -> Array:
-        """Only dX; a layer with parameters leaves dW alone."""
-        return self.backward(dY)
+        """Only dX, dW is left alone; by default a layer with parameters has to copy itself for that."""
+        has_parameters = any(layer.parameter_names for _, layer in self.named_layers())
+        return (copy.deepcopy(self) if has_parameters else self).backward(dY)
 
     def forward_tangent(self, Xdot: Array) -> Array:
         """Ẏ, where the X of the last forward moves along Ẋ; keeps what backward_tangent needs."""
@@ -111,12 +118,19 @@ class Layer(OnBackend):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define backward_tangent")
 
+    def matching(self, name: str) -> Callable[..., Any]:
+        """The method `name`, one of the four above, if it goes with this layer's backward; else Layer's.
+
+        What a class inherits from one above belongs to the backward there. If the class has a backward of
+        its own, it is another derivative. So whatever asks a layer for more than backward asks this way.
+        """
+        return MethodType(getattr(_source(type(self), name), name), self)
+
     @property
     def has_tangents(self) -> bool:
-        """Whether this layer and all inside it define their tangents."""
-        return all(
-            type(layer).backward_tangent is not Layer.backward_tangent for _, layer in self.named_layers()
-        )
+        """Whether this layer and all inside it define tangents that go with their backward."""
+        kinds = {type(layer) for _, layer in self.named_layers()}
+        return all(_source(kind, name) is not Layer for kind in kinds for name in TANGENTS)
 
     def initialize(self, rng: np.random.Generator) -> None:
         """Draw the parameters, if there are any, from `rng`."""
@@ -152,6 +166,16 @@ class Layer(OnBackend):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _source(kind: type[Layer], name: str) -> type[Layer]:
+    """The class from which `kind` has the method `name`; Layer where that belongs to another backward."""
+    for cls in kind.__mro__:
+        if name in vars(cls):
+            return cls
+        if "backward" in vars(cls):
+            break
+    return Layer
 
 
 class Dense(Layer):
@@ -287,6 +311,8 @@ class Dropout(Layer):
         return self.xp.multiply(X, self.mask, out=self.out)
 
     def backward(self, dY: Array) -> Array:
+        if not self.training:
+            return dY
         return self.xp.multiply(dY, self.mask, out=self.out_grad)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -344,21 +370,21 @@ class Chain(Layer):
     def backward_parameters(self, dY: Array) -> None:
         for layer in self.layers[:0:-1]:
             dY = layer.backward(dY)
-        self.layers[0].backward_parameters(dY)
+        self.layers[0].matching("backward_parameters")(dY)
 
     def backward_input(self, dY: Array) -> Array:
         for layer in reversed(self.layers):
-            dY = layer.backward_input(dY)
+            dY = layer.matching("backward_input")(dY)
         return dY
 
     def forward_tangent(self, Xdot: Array) -> Array:
         for layer in self.layers:
-            Xdot = layer.forward_tangent(Xdot)
+            Xdot = layer.matching("forward_tangent")(Xdot)
         return Xdot
 
     def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
         for layer in reversed(self.layers):
-            dY, dYdot = layer.backward_tangent(dY, dYdot)
+            dY, dYdot = layer.matching("backward_tangent")(dY, dYdot)
         return dY, dYdot
 
     def initialize(self, rng: np.random.Generator) -> None:
@@ -420,6 +446,8 @@ class Residual(Chain):
 
     def backward(self, dY: Array) -> Array:
         return self.xp.add(dY, super().backward(dY), out=self.out_grad)
+
+    backward_parameters = Chain.backward_parameters  # X has none
 
     def backward_input(self, dY: Array) -> Array:
         return self.xp.add(dY, super().backward_input(dY), out=self.out_grad)
