@@ -27,12 +27,13 @@ def test_the_system_may_refuse_as_well(monkeypatch):
 
 
 def test_the_limit_of_a_container_counts(monkeypatch, tmp_path):
-    limit, use = tmp_path / "limit", tmp_path / "use"
-    monkeypatch.setattr(memory, "CONTAINER", [(str(limit), str(use))])
+    limit = tmp_path / "limit"
+    monkeypatch.setattr(memory, "CONTAINER", [(str(tmp_path), "limit", "use", "idle_files")])
     machine = memory.available_bytes()
     limit.write_text("5000000\n")
-    use.write_text("3000000\n")
-    assert memory.available_bytes() == 2_000_000
+    (tmp_path / "use").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 2600000\nidle_files 400000\nbusy_files 7\n")
+    assert memory.available_bytes() == 2_400_000  # the cache of files gives way
     limit.write_text("max\n")
     assert memory.available_bytes() == pytest.approx(machine, rel=0.5)
 

@@ -40,6 +40,15 @@ def pyramid(height):
     ), [7, 1, 1, 1]
 
 
+def cyclohexane():
+    """A chair of carbon atoms, then at each of them an axial and an equatorial hydrogen."""
+    angles = np.deg2rad(60 * np.arange(6))
+    out = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+    up = np.outer((-1) ** np.arange(6), [0, 0, 1])
+    C = 1.47 * out + 0.25 * up
+    return np.vstack([C, C + 1.1 * up, C + 1.04 * out - 0.36 * up]), [6] * 6 + [1] * 12
+
+
 METHANE = np.vstack([np.zeros(3), 1.09 * np.vstack([[[1, 0, 0]], around(1, [0, 120, 240])])]), [6, 1, 1, 1, 1]
 WATER = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]), [8, 1, 1]
 ETHENE = (
@@ -54,6 +63,7 @@ MOLECULES = {
     "ethanol, eclipsed": (ethanol(torsion=0.0), 6),
     "ethanol, gauche": (ethanol(hydroxyl=70.0), 6),
     "benzene": (ring(6, 6), 12),
+    "cyclohexane": (cyclohexane(), 24),  # 12 of the ring; all carbons keep their handedness or none
     "ethene": (ETHENE, 8),  # 4 that keep it flat, and those with one end turned
     "hydrogen chloride": ((np.array([[0, 0, 0], [1.27, 0, 0]]), [17, 1]), 1),
     "argon": ((4.0 * np.eye(4, 3), [18] * 4), 24),
@@ -90,6 +100,12 @@ def test_the_numbering_does_not_matter(name):
     assert len(feasible_permutations(R[order], np.array(z)[order])) == expected
 
 
+def test_hydrogens_may_come_first():
+    """Among 12 hydrogens without their carbons, 12! renumberings look feasible."""
+    R, z = cyclohexane()
+    assert len(feasible_permutations(R[::-1], z[::-1])) == 24
+
+
 def test_ethanol_turns_its_methyl_group_and_may_become_its_mirror_image():
     rotation, mirror = [0, 1, 2, 3, 4, 6, 7, 5, 8], [0, 1, 2, 4, 3, 5, 7, 6, 8]
     R, z = ethanol()
@@ -122,6 +138,15 @@ def test_bad_positions(R, error, message):
 def test_bad_atomic_numbers(z, error, message):
     with pytest.raises(error, match=message):
         feasible_permutations(WATER[0], z)
+
+
+def test_coincident_atoms():
+    with pytest.raises(ValueError, match=r"^R has coincident atoms: atoms 0 and 2 are at distance zero"):
+        bond_graph(WATER[0][[0, 1, 0]], [8, 1, 8])
+
+
+def test_a_single_atom():
+    assert feasible_permutations(np.zeros((1, 3)), [18]).tolist() == [[0]]
 
 
 def test_too_many_permutations():

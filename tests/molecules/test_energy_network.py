@@ -245,6 +245,11 @@ def test_the_loss_is_its_formula():
     assert repr(loss) == "EnergyForceLoss(energy_weight=0.3, force_weight=2)"
 
 
+def test_a_prediction_without_forces_is_refused():
+    with pytest.raises(ValueError, match=r"^prediction has shape \(5, 1\); wanted \[e, f\]"):
+        EnergyForceLoss().forward(np.ones((5, 1)), np.ones((5, 1)))
+
+
 @pytest.mark.parametrize(
     ("weights", "error"), [((-1, 1), ValueError), ((1, np.nan), ValueError), (("1", 1), TypeError)]
 )

@@ -99,7 +99,9 @@ def _factor_block(A: Array, scale: Array, first: int) -> Array:
     try:
         L = lapack.cholesky(half + xp.tril(half, -1).T)
     except NotPositiveDefiniteError as error:
-        pivot = None if error.pivot is None else first + error.pivot
+        if error.pivot is None:  # on a GPU
+            raise
+        pivot = first + error.pivot
         raise NotPositiveDefiniteError(f"A is not positive definite: pivot {pivot}", pivot) from error
     small = L.diagonal() ** 2 <= LOST * scale
     if small.any():

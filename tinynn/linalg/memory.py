@@ -8,9 +8,12 @@ from pathlib import Path
 
 from tinynn.backend import Array, get_backend
 
-CONTAINER = [  # limit and use of a group of processes, in Linux's second and first version of these
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+# Of a group of processes, in Linux's second and first version of these: the folder, its files with the
+# limit and the use, and the entry of memory.stat with the part of the use that is idle copies of files on the
+# disk, which Linux drops when it needs the room.
+CONTAINER = [
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 ]
 
 
@@ -69,9 +72,11 @@ def _machine() -> int | None:
 
 
 def _container() -> int | None:
-    for limit, use in CONTAINER:
+    for folder, limit, use, idle in CONTAINER:
         try:
-            return int(Path(limit).read_text()) - int(Path(use).read_text())
-        except (OSError, ValueError):  # no such file, or the limit "max"
+            stat = dict(line.split() for line in Path(folder, "memory.stat").read_text().splitlines())
+            left = int(Path(folder, limit).read_text()) - int(Path(folder, use).read_text())
+            return left + int(stat[idle])
+        except (OSError, ValueError, KeyError):  # no such file, or the limit "max"
             continue
     return None

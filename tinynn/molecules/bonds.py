@@ -29,7 +29,7 @@ from itertools import combinations
 import numpy as np
 
 from tinynn.backend import Array, to_numpy
-from tinynn.molecules.geometry import check_atomic_numbers, check_positions
+from tinynn.molecules.geometry import check_atomic_numbers, check_positions, separations
 from tinynn.molecules.permutations import LARGEST_ORDER
 from tinynn.molecules.symmetry import check_permutation
 
@@ -68,8 +68,8 @@ def bond_graph(R: Array, z: Array) -> np.ndarray:
     Raises
     ------
     TypeError, ValueError
-        If R is no array of finite real numbers with two or three dimensions; if z does not hold one
-        integer from 1 to 54 for each atom.
+        If R is no array of finite real numbers with two or three dimensions, or two atoms coincide; if z
+        does not hold one integer from 1 to 54 for each atom.
     """
     R = to_numpy(check_positions(R))
     z = check_atomic_numbers(z, R.shape[-2])
@@ -77,10 +77,12 @@ def bond_graph(R: Array, z: Array) -> np.ndarray:
         raise ValueError(
             f"z holds element {z.max()}; covalent radii are known up to {len(COVALENT_RADII)} (Xe)"
         )
-    d = R[..., :, None, :] - R[..., None, :, :]
-    r = np.sqrt((d * d).sum(axis=-1)).reshape(-1, len(z), len(z)).mean(axis=0)
+    _, r = separations(R)
     radius = COVALENT_RADII[z - 1]
-    return (r < STRETCH * (radius[:, None] + radius)) & ~np.eye(len(z), dtype=bool)
+    i, j = np.triu_indices(len(z), 1)
+    bonds = np.zeros((len(z), len(z)), dtype=bool)
+    bonds[i, j] = bonds[j, i] = np.atleast_2d(r).mean(axis=0) < STRETCH * (radius[i] + radius[j])
+    return bonds
 
 
 def feasible_permutations(R: Array, z: Array) -> np.ndarray:
@@ -141,23 +143,30 @@ def _automorphisms(z: np.ndarray, bonds: np.ndarray) -> list[list[int]]:
     for _ in z:  # atoms can change places only if their neighbours, and the neighbours of these, are alike
         signature = [(kind[i], *sorted(kind[bonds[i]])) for i in range(len(z))]
         kind = np.array([sorted(set(signature)).index(s) for s in signature])
-    found = [[]]  # type: list[list[int]]
-    for i in range(len(z)):
+    order: list[int] = []  # along bonds: there each atom leaves the next few choices
+    for first in range(len(z)):
+        queue = [first]
+        for i in queue:
+            if i not in order:
+                order.append(i)
+                queue += np.flatnonzero(bonds[i]).tolist()
+    found: list[list[int]] = [[]]
+    for n, i in enumerate(order):
         found = [
             [*p, a]
             for p in found
             for a in np.flatnonzero(kind == kind[i]).tolist()
-            if a not in p and (bonds[a, p] == bonds[i, :i]).all()
+            if a not in p and (bonds[a, p] == bonds[i, order[:n]]).all()
         ]
         if len(found) > LARGEST_ORDER:
             raise ValueError(f"more than {LARGEST_ORDER} permutations keep the bonds: name those that matter")
-    return found
+    return sorted([p[n] for n in np.argsort(order)] for p in found)
 
 
 def _handedness(R: np.ndarray, bonds: np.ndarray) -> dict[tuple[int, ...], float]:
     """For every atom i and three of its neighbours j < k < l: +1 or -1, the sense in which these go round.
 
-    Where that is not clear, as in a plane, there is no entry. Every order of j, k and l has its own.
+    Where that is not clear, as in a plane, there is no entry.
     """
     if R.shape[-1] != 3:
         return {}

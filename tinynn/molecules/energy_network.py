@@ -129,6 +129,11 @@ class EnergyForceLoss(Loss):
         self.energy_weight = check_number(energy_weight, "energy_weight", low=0)
         self.force_weight = check_number(force_weight, "force_weight", low=0)
 
+    def check_target(self, target: Array, shape: Shape, dtype: np.dtype) -> Array:
+        if shape[1] < 2:
+            raise ValueError(f"prediction has shape {shape}; wanted [e, f], (any, 2 or more)")
+        return super().check_target(target, shape, dtype)
+
     def compute(self, prediction: Array, target: Array) -> float:
         xp, M = self._keep(prediction, target)
         error = prediction - target
