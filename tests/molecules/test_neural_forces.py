@@ -1,6 +1,5 @@
 """NeuralForceField: exact forces, symmetries, what it learns, its files, and what it refuses."""
 
-import os
 import pickle
 
 import numpy as np
@@ -11,6 +10,7 @@ from reference.torch_force_field import energy_and_forces, loss_and_gradients
 
 from tinynn.backend import asarray, to_numpy
 from tinynn.callbacks import Checkpoint, EarlyStopping
+from tinynn.datasets import rmd17
 from tinynn.estimator import NotFittedError
 from tinynn.files import load_tensors, save_tensors
 from tinynn.metrics import r2_score
@@ -22,11 +22,14 @@ from tinynn.molecules import (
     RadialSymmetryFunctions,
     audit_invariance,
     distances,
-    neural_forces,
+    feasible_permutations,
+    force_field,
+    inverse_distances,
     permute,
     positions,
     sorted_inverse_distances,
 )
+from tinynn.molecules.energy_network import energy_rows
 from tinynn.nn import Dense, Dropout, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from tinynn.training import DivergenceError
 
@@ -110,7 +113,7 @@ def test_the_loss_is_the_one_of_the_docstring(w_E, w_F):
 def test_features_and_energies_are_standardised_on_the_training_set():
     R, E, F = samples(30, offset=-97000.0)
     field = NeuralForceField((8,), epochs=1, rng=0).fit(R, E, F, progress=False)
-    rows = field._rows(R, field.feature_mean_, field.feature_scale_)[:, :6]
+    rows = energy_rows(inverse_distances, R, field.feature_mean_, field.feature_scale_)[:, :6]
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-12)
     assert (rows**2).sum(axis=1).mean() == pytest.approx(1)
     assert (field.predict(R)[0] - E).mean() == pytest.approx(0, abs=1e-9)
@@ -212,7 +215,7 @@ def test_a_single_configuration_and_blocks(monkeypatch):
     assert np.ndim(E_0) == 0
     np.testing.assert_allclose(E_0, E[0], rtol=1e-14)
     np.testing.assert_allclose(F_0, F[0], rtol=1e-12, atol=1e-13)
-    monkeypatch.setattr(neural_forces, "BLOCK", 3)
+    monkeypatch.setattr(force_field, "BLOCK", 3)
     for a, b in zip(field.predict(R), (E, F), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
 
@@ -314,6 +317,10 @@ def test_files_of_another_kind_are_refused(tmp_path):
         with pytest.raises(ValueError, match=words):
             NeuralForceField(**parameters).load(path)
     field = NeuralForceField((8, 8), Tanh)
+    with pytest.raises(ValueError, match=r"backend must be.*torch"):
+        field.load(path, backend="torch")
+    with pytest.raises(TypeError, match=r"activation must make a layer.*got 'tanh'"):
+        NeuralForceField((8, 8), "tanh").load(path)
     tensors, metadata = load_tensors(path)
     for name in ("energy", "network.0.2.weight", "shape"):
         save_tensors(path, {k: v for k, v in tensors.items() if k != name}, metadata)
@@ -473,24 +480,16 @@ def test_degenerate_training_sets():
     assert np.isfinite(rest.predict(R)[1]).all()
 
 
-# CH3CH2OH: cyclic exchange of the hydrogens 5, 6, 7 of CH3; mirror images, which exchange 3 and 4 of CH2 too
-ETHANOL = [[0, 1, 2, 3, 4, *CH3, 8] for CH3 in ([5, 6, 7], [6, 7, 5], [7, 5, 6])] + [
-    [0, 1, 2, 4, 3, *CH3, 8] for CH3 in ([6, 5, 7], [5, 7, 6], [7, 6, 5])
-]
-
-
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_ethanol():
     """rMD17: 1000 configurations, each numbered in 6 ways; half a minute of computing."""
-    data = np.load(os.path.join(os.environ["TINYNN_DATA"], "md17", "rmd17_ethanol.npz"))
-    order = np.random.default_rng(1).permutation(len(data["R"]))
-    train, test = order[:1000], order[-2000:]
-    R, E, F = (data[name] for name in "REF")
-    R_train = np.concatenate([permute(R[train], p) for p in ETHANOL]).astype(np.float32)
-    F_train = np.concatenate([permute(F[train], p) for p in ETHANOL])
+    train, test = rmd17("ethanol")
+    group = feasible_permutations(train.R, train.z)
+    assert len(group) == 6
+    R, F = (np.concatenate([permute(x, p) for p in group]) for x in (train.R, train.F))
     field = NeuralForceField((128, 128), epochs=400, batch_size=32, learning_rate=5e-3, rng=0)
-    field.fit(R_train, np.tile(E[train], 6), F_train, progress=False)
-    E_test, F_test = field.predict(R[test])
-    assert abs(E_test - E[test]).mean() < 0.14  # kcal/mol
-    assert abs(F_test - F[test]).mean() < 0.75  # kcal/mol/Å
+    field.fit(R.astype(np.float32), np.tile(train.E, 6), F, progress=False)
+    E, F = field.predict(test.R)
+    assert abs(E - test.E).mean() < 0.14  # kcal/mol
+    assert abs(F - test.F).mean() < 0.75  # kcal/mol/Å

@@ -82,24 +82,49 @@ def renumbered_copies(features: Features, R: Array, permutations: np.ndarray, Q:
     return Copies(xp.stack(X, axis=1), xp.stack(B, axis=1))
 
 
-def internal_directions(features: Features, R: Array) -> Array:
+def internal_directions(features: Features, R: Array, rank: int | None = None) -> Array:
     """An orthonormal basis of all directions of motion that change the features of R (M, N, D).
+
+    Parameters
+    ----------
+    features : Features
+    R : array (M, N, D)
+    rank : int, optional
+        r; by default the largest rank that the Jacobian has at these configurations or near them.
 
     Returns
     -------
     array (M, N D, r)
-        r is the rank of the Jacobian in general. It may be lower in a configuration of high symmetry, a
-        planar one for example; there the basis is filled up with directions that change nothing.
+        The rank may be lower in a configuration of high symmetry, a planar one for example, or with an atom
+        that the features do not reach; there the basis is filled up with directions that change nothing.
+
+    Raises
+    ------
+    ValueError
+        If the Jacobian of a configuration has a larger rank than `rank`.
     """
     xp = get_array_module(R)
-    size = xp.abs(R[0] - R[0].mean(axis=0)).max()
-    shift = xp.asarray(np.random.default_rng(0).uniform(-0.1, 0.1, R.shape[1:]))
-    in_general = features.jacobian(R[0] + size * shift).reshape(-1, R[0].size)
-    singular = xp.linalg.svd(in_general, compute_uv=False)
-    rank = int((singular > 1e-10 * singular[0]).sum())
-    J = features.jacobian(R).reshape(len(R), -1, R[0].size)
-    _, _, Vt = xp.linalg.svd(J, full_matrices=False)
+    _, singular, Vt = xp.linalg.svd(_jacobian(features, R), full_matrices=False)
+    own = _largest_rank(singular)
+    if rank is None:
+        size = xp.abs(R - R.mean(axis=1, keepdims=True)).max(axis=(1, 2), keepdims=True)
+        shift = xp.asarray(np.random.default_rng(0).uniform(-0.1, 0.1, R.shape[1:]))
+        near = _jacobian(features, R + size * shift)
+        rank = max(own, _largest_rank(xp.linalg.svd(near, compute_uv=False)))
+    if own > rank:
+        raise ValueError(
+            f"R has a configuration whose features change along {own} directions of motion; "
+            f"the model knows molecules with {rank}"
+        )
     return xp.swapaxes(Vt[:, :rank], 1, 2)
+
+
+def _jacobian(features: Features, R: Array) -> Array:
+    return features.jacobian(R).reshape(len(R), -1, R[0].size)
+
+
+def _largest_rank(singular: Array) -> int:
+    return int((singular > 1e-10 * singular[:, :1]).sum(axis=1).max())
 
 
 def covariance(kernel: RadialKernel, a: Copies, b: Copies) -> Array:

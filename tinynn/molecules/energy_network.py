@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynn.backend import Array
+from tinynn.backend import Array, get_array_module
+from tinynn.molecules.features import Features
 from tinynn.nn import Chain, Layer, Loss
 from tinynn.nn.layers import Cached, Shape
 from tinynn.validation import check_integer, check_number
@@ -147,3 +148,20 @@ class EnergyForceLoss(Loss):
 
     def __repr__(self) -> str:
         return f"EnergyForceLoss(energy_weight={self.energy_weight:g}, force_weight={self.force_weight:g})"
+
+
+def energy_rows(features: Features, R: Array, mean: Array, scale: Array) -> Array:
+    """[x, dx/dR] (M, P (1 + N D)) of the features x = (x(R) - mean) / scale, in the dtype of R (M, N, D)."""
+    x = (features(R) - mean) / scale
+    J = features.jacobian(R).reshape(*x.shape, -1) / scale[:, None]
+    return get_array_module(R).concatenate([x, J.reshape(len(x), -1)], axis=1).astype(R.dtype, copy=False)
+
+
+def energy_targets(R: Array, E: Array, F: Array, mean: float, scale: float) -> Array:
+    """[e, f] (M, 1 + N D), energies from their mean and both in units of `scale`; what is missing is 0."""
+    y = get_array_module(R).zeros((len(R), 1 + R[0].size))
+    if E is not None:
+        y[:, 0] = (E - mean) / scale
+    if F is not None:
+        y[:, 1:] = F.reshape(len(R), -1) / scale
+    return y

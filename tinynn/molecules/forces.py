@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Self
 
 import numpy as np
 
 from tinynn.backend import Array, get_array_module
-from tinynn.estimator import Estimator, check_is_fitted
 from tinynn.kernels import RadialKernel, get_kernel
 from tinynn.molecules.bonds import check_permutation_group, feasible_permutations
 from tinynn.molecules.derivative_kernel import Copies, expand, internal_directions, renumbered_copies
 from tinynn.molecules.features import Features, inverse_distances
+from tinynn.molecules.force_field import ForceField
 from tinynn.molecules.geometry import check_positions
 from tinynn.molecules.observations import ObservationSystem
-from tinynn.validation import check_array, check_number
+from tinynn.validation import check_number
 
 TARGETS = ("forces", "energies", "both")
 LENGTH_SCALE = 6.0  # in units of the norm of the features; see `length_scale`
 
 
-class EnergyForceRegressor(Estimator):
+class EnergyForceRegressor(ForceField):
     """Kernel regression of a molecule's energy E(R) and forces F = -dE/dR, with one set of weights.
 
     Energies and forces are values and derivatives of one function. The weights w fit both::
@@ -127,18 +126,18 @@ class EnergyForceRegressor(Estimator):
             If observations repeat each other to rounding and alpha is too small: its message says
             which, its ``alpha`` what would do.
         MemoryError
-            If the matrix does not fit in memory; before anything is computed.
+            If the matrix does not fit in memory; before it is filled.
         TypeError, ValueError
             If an argument does not fit, or E or F is missing.
         """
-        R = check_positions(R, min_atoms=2, ndim=3).astype(np.float64)
-        E, F = self._check_targets(R, E, F)
+        R = check_positions(R, ndim=3).astype(np.float64)
+        E, F = self._check_targets(R, E, F, self.targets)
         permutations = self._find_permutations(R, z)
         kernel = self._find_kernel(self.features(R))
         copies, f = self._observe(R, F, permutations)
         noise = self._find_noise(f.shape[1])
         self._system = ObservationSystem(kernel, copies, noise, progress)
-        self._E, self._f, self._shape = E, f, R.shape[1:]
+        self._targets, self._E, self._f, self._shape = self.targets, E, f, R.shape[1:]
         self.kernel_, self.permutations_ = kernel, permutations
         self._solve()
         return self
@@ -147,7 +146,7 @@ class EnergyForceRegressor(Estimator):
         """Learn from m further configurations, as if they had been among those of `fit`.
 
         The factor of the matrix grows by their rows, (M b)^2 operations for each; kernel, length scale,
-        permutations and noise stay those of `fit`.
+        permutations, noise and targets stay those of `fit`.
 
         Parameters
         ----------
@@ -161,47 +160,20 @@ class EnergyForceRegressor(Estimator):
         NotFittedError
             Before `fit`.
         NotPositiveDefiniteError, MemoryError, TypeError, ValueError
-            As `fit`; the model stays what it was.
+            As `fit`; also if the features of R change along more directions of motion than those of any
+            configuration in `fit`. The model stays what it was.
         """
-        R = self._check_positions(R, ndim=3)
-        E, F = self._check_targets(R, E, F)
+        R = self._check_positions(R, ndim=3).astype(np.float64)
+        E, F = self._check_targets(R, E, F, self._targets)
         if (E is None) != (self._E is None):
             raise ValueError(f"E is {'missing' if E is None else 'given'}, unlike in fit; wanted the same")
         xp = get_array_module(R)
-        copies, f = self._observe(R, F, self.permutations_)
+        copies, f = self._observe(R, F, self.permutations_, rank=self._f.shape[1])
         self._system.extend(copies)
         self._E = None if E is None else xp.concatenate([self._E, E])
         self._f = xp.concatenate([self._f, f])
         self._solve()
         return self
-
-    def predict(self, R: Array) -> tuple[Array, Array]:
-        """Energy and forces.
-
-        Parameters
-        ----------
-        R : array (M, N, D) or (N, D)
-
-        Returns
-        -------
-        E : array (M,), or a number for a single configuration
-        F : array of the shape of R
-            Minus the gradient of E.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError, ValueError
-            If R has another shape than in `fit`, or two atoms coincide.
-        """
-        R = self._check_positions(R)
-        samples = R.reshape(-1, *self._shape)
-        E, gradient = expand(self.kernel_, self.features(samples), *self._expansion)
-        J = self.features.jacobian(samples).reshape(*gradient.shape, -1)
-        F = -(gradient[:, None] @ J).reshape(samples.shape)  # F = -dE/dR      S3 19.1
-        E += self.constant_
-        return (E, F) if R.ndim == 3 else (E[0], F[0])
 
     def predict_variance(self, R: Array) -> tuple[Array, Array]:
         """Variance of the prediction: how far energy and forces may be from the truth, squared.
@@ -224,7 +196,7 @@ class EnergyForceRegressor(Estimator):
         NotFittedError, TypeError, ValueError
             As `predict`.
         """
-        R = self._check_positions(R)
+        R = self._check_positions(R).astype(np.float64)
         samples = R.reshape(-1, *self._shape)
         if self._mean is None:
             self._mean = self._system.covariance_of_mean_energy()
@@ -234,66 +206,53 @@ class EnergyForceRegressor(Estimator):
         return (E, F) if R.ndim == 3 else (E[0], F[0])
 
     @property
-    def xp(self) -> ModuleType:
-        """The array library of what `fit` was given."""
-        check_is_fitted(self)
-        return get_array_module(self.dual_coef_)
+    def _weights(self) -> Array:
+        return self.dual_coef_
+
+    def _predict(self, R: Array) -> tuple[Array, Array]:
+        R = R.astype(np.float64)
+        E, gradient = expand(self.kernel_, self.features(R), *self._expansion)
+        J = self.features.jacobian(R).reshape(*gradient.shape, -1)
+        return E + self.constant_, -(gradient[:, None] @ J).reshape(R.shape)  # F = -dE/dR      S3 19.1
 
     def _solve(self) -> None:
         """The coefficients of all observations, and what predictions need of them."""
         xp = get_array_module(self._f)
         y, mean = self._f, 0.0
-        if self._learns_energies():
+        learns_energies = self._targets != "forces"
+        if learns_energies:
             mean = self._E.mean()
             y = xp.concatenate([(self._E - mean)[:, None], y], axis=1)  # [y, y']      S3 19.1
         self.dual_coef_ = self._system.solve(y)
         self._expansion = self._system.expansion(self.dual_coef_)
-        if not self._learns_energies():
+        if not learns_energies:
             E, _ = expand(self.kernel_, self._system.copies.X[:, 0], *self._expansion)
             mean = -E.mean() if self._E is None else (self._E - E).mean()
         self.constant_ = float(mean)
         self.amplitude_ = float((y * self.dual_coef_).mean())
         self._mean = None
 
-    def _observe(self, R: Array, F: Array, permutations: np.ndarray) -> tuple[Copies, Array]:
+    def _observe(
+        self, R: Array, F: Array, permutations: np.ndarray, rank: int | None = None
+    ) -> tuple[Copies, Array]:
         """What is learned from: features, derivatives by r internal coordinates, forces along them."""
-        if self._learns_forces():
-            Q = internal_directions(self.features, R)
-            f = (F.reshape(len(R), 1, -1) @ Q)[:, 0]
-        else:
+        if F is None:
             Q = get_array_module(R).zeros((len(R), R[0].size, 0))
             f = Q[:, 0]
+        else:
+            Q = internal_directions(self.features, R, rank)
+            f = (F.reshape(len(R), 1, -1) @ Q)[:, 0]
         return renumbered_copies(self.features, R, permutations, Q), f
 
-    def _learns_energies(self) -> bool:
-        return self.targets in ("energies", "both")
-
-    def _learns_forces(self) -> bool:
-        return self.targets in ("forces", "both")
-
-    def _check_positions(self, R: Array, ndim: int | Sequence[int] = (2, 3)) -> Array:
-        """R in float64, once it is known to be of the molecule that `fit` saw."""
-        check_is_fitted(self)
-        get_array_module(R=R, model=self.dual_coef_)
-        R = check_positions(R, ndim=ndim).astype(np.float64)
-        if R.shape[-2:] != self._shape:
-            raise ValueError(
-                f"R has configurations of shape {R.shape[-2:]}; the model was fitted on {self._shape}"
-            )
-        return R
-
-    def _check_targets(self, R: Array, E: Array, F: Array) -> tuple[Array, Array]:
-        """E (M,) and F (M, N, D) in float64, None where not given."""
-        if not isinstance(self.features, Features):
-            raise TypeError(f"features must be Features, with a Jacobian; got {self.features!r}")
-        if self.targets not in TARGETS:
-            raise ValueError(f"targets must be one of {TARGETS}; got {self.targets!r}")
-        for given, name, wanted in ((E, "E", self._learns_energies()), (F, "F", self._learns_forces())):
-            if given is None and wanted:
-                raise ValueError(f'{name} is missing: targets="{self.targets}" learns from it')
-        E = None if E is None else check_array(E, "E", shape=R.shape[:1], dtype=np.float64, like=R)
-        F = None if F is None else check_array(F, "F", shape=R.shape, dtype=np.float64, like=R)
-        return E, F
+    def _check_targets(self, R: Array, E: Array, F: Array, targets: str) -> tuple[Array, Array]:
+        """E (M,) and F (M, N, D) in float64; None for an E not given and an F not learned from."""
+        _, E, F = self._check_data(R, E, F)
+        if targets not in TARGETS:
+            raise ValueError(f"targets must be one of {TARGETS}; got {targets!r}")
+        for given, name, other in ((E, "E", "forces"), (F, "F", "energies")):
+            if given is None and targets != other:
+                raise ValueError(f'{name} is missing: targets="{targets}" learns from it')
+        return E, None if targets == "energies" else F
 
     def _find_permutations(self, R: Array, z: Array) -> np.ndarray:
         if self.permutations is None:
@@ -316,6 +275,7 @@ class EnergyForceRegressor(Estimator):
             raise ValueError(
                 f"kernel must be radial, such as matern52, whose derivatives are known; got {self.kernel!r}"
             )
+        kernel.check_parameters()
         return kernel
 
     def _find_noise(self, n_forces: int) -> np.ndarray:
@@ -324,4 +284,4 @@ class EnergyForceRegressor(Estimator):
         if len(alphas) != 2:
             raise ValueError(f"alpha must be a number or a pair (energies, forces); got {self.alpha!r}")
         energy, force = (check_number(a, "alpha", low=0, high=np.inf, closed="left") for a in alphas)
-        return np.array([energy] * self._learns_energies() + [force] * n_forces)
+        return np.array([energy] * (self.targets != "forces") + [force] * n_forces)

@@ -66,13 +66,14 @@ class ObservationSystem:
 
     def extend(self, new: Copies) -> None:
         """Add the observations of further configurations; the system stays what it was if that fails."""
+        copies = self.copies.join(new)
         m = len(new) * self.b
         A_22 = get_array_module(new.X).zeros((m, m))
         fill_lower(A_22, self.kernel, new, self.noise)
         A_21 = covariances(self.kernel, self.copies, new, self.b).T
         with self._explained(A_22.diagonal().max()):
             self.factor.extend(A_21, A_22, self._allocate)
-        self.copies = self.copies.join(new)
+        self.copies = copies
 
     def solve(self, y: Array) -> Array:
         """The coefficients a (M, b) of observations y (M, b)."""
