@@ -2,8 +2,6 @@ import copy
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
@@ -21,6 +19,7 @@ from ase.calculators.mopac import MOPAC
 from ase.cluster import Icosahedron
 from ase.constraints import FixAtoms
 from ase.optimize import BFGS
+from killed import start
 from killed_exploration import STEPS, TETRAHEDRON, explore
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -347,20 +346,12 @@ def uninterrupted():
     return bits(log, atoms)
 
 
-def start(path, *arguments):
-    script = [sys.executable, killed_exploration.__file__, str(path), *arguments]
-    same = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(script, stdout=subprocess.PIPE, text=True, env=same)
-    assert process.stdout.readline() == "exploring\n"
-    return process
-
-
 def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path, uninterrupted):
     path = tmp_path / "run.npz"
     rng = np.random.default_rng(0)
     seconds = []
     for _ in range(4):
-        with start(path) as process:
+        with start(killed_exploration.__file__, path) as process:
             seconds.append(rng.uniform(0.05, 0.3))
             time.sleep(seconds[-1])
             process.kill()
@@ -372,7 +363,7 @@ def test_killed_while_the_file_is_written_it_goes_on_from_the_one_before(tmp_pat
     path = tmp_path / "run.npz"
     taken = []
     for kill in (1, 2):
-        with start(path, moment) as process:
+        with start(killed_exploration.__file__, path, moment) as process:
             assert process.wait(timeout=30) == -9
         with np.load(path) as file:
             taken.append(len(file["asked"]))
