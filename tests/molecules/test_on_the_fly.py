@@ -659,14 +659,12 @@ def test_the_figure(tmp_path, compared):
     assert lines[2]["calls of the reference"].get_ydata()[[0, -1]].tolist() == [5, log.calls]
     assert ("true" in lines[0]) == ("largest true error" in lines[1]) == compared
     axes[0].figure.savefig(tmp_path / "figure.png")
-    get_pyplot().close("all")
 
 
 def test_it_draws_on_the_axes_it_is_given():
     log, _ = explore(steps=2)
     _, axes = get_pyplot().subplots(3)
     assert log.plot(axes=axes) is axes
-    get_pyplot().close("all")
 
 
 # A program as the reference
