@@ -157,18 +157,10 @@ class _LengthScaleKernel(Kernel):
 
     def d_length_scale(self, X: Array, Y: Array = None) -> Array:
         """Derivative d k(x_i, y_j) / d length_scale, (M, N); arguments and errors as calling the kernel."""
-        xp, X, Z = self._check(X, Y)
-        diagonal = self._hyper_diag(xp, X) if Y is None else None  # k(x, x) = 1 for all length scales
-        return assemble(xp, self._dlength_tiles(xp, X, Z), X, Z, diagonal)
-
-    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return self._dlength_tiles(xp, X, X)
-
-    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        raise NotImplementedError
+        return self._dhyper(*self._check(X, Y))
 
     def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
-        return xp.zeros(len(X), dtype=X.dtype)
+        return xp.zeros(len(X), dtype=X.dtype)  # k(x, x) = 1 for all length scales
 
 
 class RadialKernel(_LengthScaleKernel):
@@ -204,7 +196,7 @@ class RadialKernel(_LengthScaleKernel):
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return elementwise(self.f, squared_distances(xp, X, Y))
 
-    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+    def _hyper_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return elementwise(self.df_dlength, squared_distances(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
@@ -345,7 +337,7 @@ class Laplacian(_LengthScaleKernel):
         l = self.length_scale
         return elementwise(lambda s: xp.exp(s * (-1 / l)), absolute_distances(xp, X, Y))
 
-    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+    def _hyper_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         l = self.length_scale
         return elementwise(lambda s: xp.exp(s * (-1 / l)) * s * l**-2.0, absolute_distances(xp, X, Y))
 
