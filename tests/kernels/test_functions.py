@@ -71,6 +71,7 @@ CASES = [(kind(1.7), twin) for kind, twin in LENGTH.items()] + [
     (Polynomial(3, 0.7, 1.3), cubic),
     (Polynomial(1, 0.7, 1.3), lambda x, y: 0.7 * (x @ y) + 1.3),
     (Polynomial(2, 1.0, 0.0), lambda x, y: (x @ y) ** 2),
+    (Polynomial(7, 0.3, 1.3), lambda x, y: (0.3 * (x @ y) + 1.3) ** 7),
     (Constant(0.4), constant),
     (White(0.4), white),
     (Gaussian(1.7) + Linear(), lambda x, y, l: gaussian(x, y, l) + linear(x, y)),
