@@ -313,9 +313,9 @@ block_gap = abs(K - weighted @ weighted.T).max() / abs(K).max()
 print(f"ΦΦᵀ from the kernel and its derivatives: the same to {block_gap:.0e}")
 
 # %% [markdown]
-# It exists if there are more features than numbers to learn from, and if these do not repeat each other.
-# Otherwise primal and dual need + λI, as in lesson 12. The last line is the step to infinitely many
-# features: ΦΦᵀ consists of four blocks,
+# It exists if there are at least as many features as numbers to learn from, and if these do not repeat
+# each other. Otherwise primal and dual need + λI, as in lesson 12. The last line is the step to infinitely
+# many features: ΦΦᵀ consists of four blocks,
 #
 #     [ k        ∂k/∂y    ]      energies with energies,  energies with slopes
 #     [ ∂k/∂x    ∂²k/∂x∂y ]      slopes with energies,    slopes with slopes
@@ -542,8 +542,9 @@ plt.show()
 # In the left panels the forces win by far. In the right ones the curves come together: a number is a
 # number, within a factor of two or so. So the forces are worth about as many energies as they have
 # components, and the larger the molecule, the more. Energies on top of forces add one number to 15 or 21,
-# and you see as much. (The marks are published models of ethanol, which learned from 1000 configurations.
-# Continued to there, our line lands among the older ones.)
+# and you see as much. From energies alone more can be worse at first: about as few values as there are
+# internal coordinates do not determine a slope. (The marks are published models of
+# ethanol, which learned from 1000 configurations. Continued to there, our line lands among the older ones.)
 #
 # ## 5. The lost constant
 #
@@ -714,24 +715,27 @@ if "ethanol" in systems:
 # %%
 results = ResultsTable("Lesson 14: energy and forces")
 results.add("F + dE/dR by differences", slope_gap, at_most=1e-8, note="in 1/length²")
-results.add("energy gained / -∫F·dR", work_ratio, seed="g = f': -1", corrected=True, note="F = -dE/dR")
+results.add("energy gained / -∫F·dR", work_ratio, seed="g = f': -1", corrected=True,
+            at_least=0.999, at_most=1.001, note="F = -dE/dR")  # fmt: skip
 results.add("total energy changes by (meV), F = -dE/dR", 1e3 * drift["F = -dE/dR"], at_most=0.1)
 results.add("total energy changes by (meV), F = +dE/dR", 1e3 * drift["F = +dE/dR"], seed="g = f'",
-            corrected=True, note="atoms driven uphill")  # fmt: skip
+            corrected=True, at_least=1000, note="atoms driven uphill")  # fmt: skip
 results.add("system with y' = -F: error of the energy (eV)", fits["y' = -F"][2], at_most=0.01)
 results.add("system with y' = +F: error of the energy (eV)", fits["y' = +F"][2], seed="g = f'",
-            corrected=True, note="nothing has these values and slopes")  # fmt: skip
+            corrected=True, at_least=1, note="nothing has these values and slopes")  # fmt: skip
 n_atoms, n_coordinates, n_internal = internal["trans-butane"]
-results.add("C4H10: atoms", n_atoms, seed="14 molecules", corrected=True, note="4 C, 10 H")
+results.add("C4H10: atoms", n_atoms, seed="14 molecules", corrected=True, at_least=14, at_most=14,
+            note="4 C, 10 H")  # fmt: skip
 results.add("C4H10: coordinates", n_coordinates, seed=42, tolerance=0)
 results.add("C4H10: internal coordinates", n_internal, note="rank of the distances' Jacobian")
 results.add(
     "Ar7: minimum / ε", E_minimum / EPSILON, at_least=-16.505385, at_most=-16.505383, note="published"
 )
 results.add("rank of φ' for 100 distances", ranks["φ'", 100], seed="energy from forces", corrected=True,
-            note="of 10: the constant is open")  # fmt: skip
+            at_least=9, at_most=9, note="of 10: the constant is open")  # fmt: skip
 results.add("rank of φ and φ', 9 distances", ranks["both", 9], note="of 10")
-results.add("rank of ΦΦᵀ", gram_rank, seed="(ΦΦᵀ)⁻¹", corrected=True, note="of 18: needs + λI")
+results.add("rank of ΦΦᵀ", gram_rank, seed="(ΦΦᵀ)⁻¹", corrected=True, at_most=17,
+            note="of 18: needs + λI")  # fmt: skip
 results.add("primal - dual, with + λI", dual_gap, at_most=1e-6)
 results.add("ΦΦᵀ - kernel and derivatives, relative", block_gap, at_most=1e-12)
 for targets, (e, f) in h2_errors.items():
@@ -739,7 +743,7 @@ for targets, (e, f) in h2_errors.items():
 results.add("H2 from 4 forces, shifted: energy error (eV)", shifted, note=f"by {offset:.3f} eV")
 results.add("one set of weights: work of a turn", loop_work["one set of weights"], at_most=1e-10,
             note=f"force error {four_errors['one set of weights']:.4f}")  # fmt: skip
-results.add("two models: work of a turn", loop_work["a model of its own"],
+results.add("two models: work of a turn", loop_work["a model of its own"], at_least=1e-3,
             note=f"force error {four_errors['a model of its own']:.4f}")  # fmt: skip
 for name, (*_, sizes) in systems.items():
     for targets in ("energies", "forces", "both"):
@@ -749,8 +753,9 @@ for name, (*_, sizes) in systems.items():
     results.add(f"{name}, n = {sizes[-1]}, network: force error (meV/Å)", f, note=f"energy {e:.2f} meV")
     results.add(f"{name}: energies that one set of forces is worth", worth[name],
                 note=f"it has {numbers[name]['forces']} numbers")  # fmt: skip
-    results.add(f"{name}, no energies given: mean error (eV)", lost[name][0], seed="energy from forces",
-                corrected=True, note=f"scatter {lost[name][1]:.2f} meV")  # fmt: skip
+    results.add(f"{name}, no energies given: mean error (eV)", abs(lost[name][0]),
+                seed="energy from forces", corrected=True, at_least=0.01,
+                note=f"scatter {lost[name][1]:.2f} meV")  # fmt: skip
 for name in list(surfaces)[1:]:
     results.add(f"Ar7, {name}: above the minimum (meV)", 1e3 * relaxed[name][0],
                 note=f"distances {relaxed[name][1]:.4f} Å")  # fmt: skip
@@ -758,8 +763,15 @@ for name in surfaces:
     results.add(f"Ar7, {name}: order of the drift", orders[name],
                 note=f"{largest_drift[name, TIMESTEPS[0]]:.4f} meV at {TIMESTEPS[0]} fs")  # fmt: skip
 if "ethanol" in systems:
-    results.add("ethanol, continued to n = 1000: force error (meV/Å)", at_1000["ethanol"],
-                note="published 2.1 (MACE) to 18.1 (GAP)")  # fmt: skip
+    measured = {}  # with this kernel before, in kcal/mol; for the extrapolation from 200 within a fifth
+    if ETHANOL_SIZES[-1] == 200:
+        e, f = learning["ethanol", "forces", 200]
+        for what, ours, before in (("energy error (meV)", e, 0.154), ("force error (meV/Å)", f, 0.82)):
+            results.add(f"ethanol, n = 200: {what}, as measured before", ours,
+                        seed=1e3 * convert_energy(before, "kcal/mol"), factor=1.1)  # fmt: skip
+        measured = {"seed": 1e3 * convert_energy(0.358, "kcal/mol"), "factor": 1.2}
+    results.add("ethanol, continued to n = 1000: force error (meV/Å)", at_1000["ethanol"], **measured,
+                note="an extrapolation; published 2.1 (MACE) to 18.1 (GAP)")  # fmt: skip
     for shape, energies in conformers.items():
         results.add(f"ethanol, {shape}: starts that ended there", len(energies),
                     note=f"energies agree to {1e3 * np.ptp(energies):.3f} meV")  # fmt: skip

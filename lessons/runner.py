@@ -82,9 +82,13 @@ def run_lesson(lesson: Lesson, out: Path, *, quick: bool = False, backend: str |
     folder = out / lesson.name
     folder.mkdir(parents=True, exist_ok=True)
     outcome = Outcome(lesson)
+    open_before = set(plt.get_fignums())
+
+    def its_figures() -> list[int]:
+        return [number for number in plt.get_fignums() if number not in open_before]
 
     def save_figures() -> None:
-        for number in plt.get_fignums():
+        for number in its_figures():
             figure = plt.figure(number)
             name = figure.get_label() or f"figure_{len(outcome.written) + 1}"
             path = folder / f"{re.sub(r'[^A-Za-z0-9]+', '_', str(name))}.png"
@@ -112,6 +116,7 @@ def run_lesson(lesson: Lesson, out: Path, *, quick: bool = False, backend: str |
         outcome.error = traceback.format_exc()
     finally:
         plt.show = show
-        plt.close("all")
+        for number in its_figures():
+            plt.close(number)
     outcome.seconds = time.perf_counter() - start
     return outcome

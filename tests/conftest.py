@@ -1,6 +1,7 @@
 """What all tests share: hypothesis settings, what is skipped and why, and the array libraries."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -54,3 +55,11 @@ def device(request):
     if request.param == "strict_array":
         return request.getfixturevalue("strict_backend")
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left():
+    """What one test draws must not turn up among the figures of the next."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")

@@ -1,17 +1,9 @@
-"""Learning on the fly that can be killed: a copper cluster, long enough to ask the reference many times.
-
-As a script, `python killed_exploration.py FILE [MOMENT]` goes on from the file, if there is one; with
-a MOMENT it kills itself while it writes the file for the fourth time.
-"""
-
-import os
-import signal
-import sys
+"""Learning on the fly that can be killed: a copper cluster, long enough to ask the reference many times."""
 
 import ase
+import killed
 import numpy as np
 
-import tinynn.files
 from tinynn.molecules import EnergyForceRegressor, learn_on_the_fly
 
 STEPS = 60
@@ -31,26 +23,5 @@ def explore(path=None, **kwargs):
     return learn_on_the_fly(atoms, model, path=path, **(settings | kwargs)), atoms
 
 
-def kill_self(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_in_the_fourth_save(moment):
-    replace, saves = os.replace, []
-
-    def replace_or_die(aside, path):
-        saves.append(path)
-        if len(saves) == 4:
-            if moment == "half written":
-                os.truncate(aside, os.path.getsize(aside) // 2)
-            kill_self()
-        replace(aside, path)
-
-    tinynn.files.os.replace = replace_or_die
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        die_in_the_fourth_save(sys.argv[2])
-    print("exploring", flush=True)
-    explore(sys.argv[1])
+    killed.run(explore)

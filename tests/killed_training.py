@@ -1,17 +1,10 @@
-"""A training of lesson size that can be killed: everything a resumed training has to get right is in it.
+"""A training of lesson size that can be killed: everything a resumed training has to get right is in it."""
 
-As a script, `python killed_training.py CHECKPOINT [MOMENT]` trains on from the checkpoint, if there is
-one; with a MOMENT it kills itself while it writes its fourth checkpoint.
-"""
-
-import os
-import signal
-import sys
 from pathlib import Path
 
+import killed
 import numpy as np
 
-import tinynn.files
 from tinynn.nn import Dense, Dropout, MeanSquaredError, Residual, Sequential, SiLU, Tanh
 from tinynn.optim import Adam, CosineDecay
 from tinynn.training import Checkpoint, EarlyStopping, fit
@@ -49,27 +42,5 @@ def resume(checkpoint, **kwargs):
     return train(checkpoint, resume=checkpoint if Path(checkpoint).exists() else None, **kwargs)
 
 
-def kill_self():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_in_the_fourth_save(moment):
-    save_file, saves = tinynn.files.save_file, []
-
-    def save_and_die(tensors, path, metadata):
-        save_file(tensors, path, metadata=metadata)
-        saves.append(path)
-        if len(saves) == 4 and moment == "half written":
-            os.truncate(path, os.path.getsize(path) // 2)
-            kill_self()
-        if len(saves) == 4 and moment == "before renaming":
-            os.replace = lambda *paths: kill_self()
-
-    tinynn.files.save_file = save_and_die
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        die_in_the_fourth_save(sys.argv[2])
-    print("training", flush=True)
-    resume(sys.argv[1])
+    killed.run(resume)

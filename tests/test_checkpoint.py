@@ -1,7 +1,5 @@
 import json
 import pickle
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killed import start
 from killed_training import resume, train
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -59,19 +58,12 @@ class Crash(Callback):
 # Interrupted and resumed
 
 
-def start(checkpoint, *arguments):
-    script = [sys.executable, killed_training.__file__, str(checkpoint), *arguments]
-    process = subprocess.Popen(script, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "training\n"
-    return process
-
-
 def test_killed_at_random_moments_it_resumes_to_the_same_bits(tmp_path, uninterrupted):
     checkpoint = tmp_path / "training.safetensors"
     rng = np.random.default_rng(0)
     seconds = []
     for _ in range(4):
-        with start(checkpoint) as process:
+        with start(killed_training.__file__, checkpoint) as process:
             seconds.append(rng.uniform(0.01, 0.15))
             time.sleep(seconds[-1])
             process.kill()
@@ -82,7 +74,7 @@ def test_killed_at_random_moments_it_resumes_to_the_same_bits(tmp_path, uninterr
 def test_killed_while_a_checkpoint_is_written_it_resumes_from_the_one_before(tmp_path, uninterrupted, moment):
     checkpoint = tmp_path / "training.safetensors"
     for kill in (1, 2):
-        with start(checkpoint, moment) as process:
+        with start(killed_training.__file__, checkpoint, moment) as process:
             assert process.wait(timeout=30) == -9
         with safe_open(checkpoint, framework="np") as file:
             assert json.loads(file.metadata()["record"])["epoch"] == 3 * kill

@@ -37,8 +37,21 @@ def test_energies_and_forces_belong_together():
 def test_splits_differ():
     first, third = rmd17("ethanol", 1)[0], rmd17("ethanol", split=3)[0]
     assert not np.array_equal(first.E, third.E)
-    with pytest.raises(ValueError, match="split must be an integer from 1 to 5 for ethanol; got 6"):
+    with pytest.raises(ValueError, match=r"^split must be at most 5 for ethanol; got 6"):
         rmd17("ethanol", split=6)
+
+
+@pytest.mark.parametrize(
+    ("split", "error", "message"),
+    [
+        (1.0, TypeError, "^split must be an integer; got 1.0"),
+        (True, TypeError, "^split must be an integer; got True"),
+        (0, ValueError, "^split must be at least 1; got 0"),
+    ],
+)
+def test_bad_split(split, error, message):
+    with pytest.raises(error, match=message):
+        rmd17("ethanol", split)
 
 
 def test_unknown_molecule_and_missing_file(monkeypatch, tmp_path):

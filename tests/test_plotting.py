@@ -9,12 +9,6 @@ from tinynn.plotting import get_pyplot, plot_losses
 matplotlib.use("Agg")
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    get_pyplot().close("all")
-
-
 def test_one_line_a_name_with_axes_title_and_legend():
     losses = {"train": [4.0, 2.0, 1.0], "test": [5.0, 3.0]}
     ax = plot_losses(losses, title="Energies", unit="kcal²/mol²")

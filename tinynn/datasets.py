@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinynn.data import Configurations, Dataset
+from tinynn.validation import check_integer
 
 
 class DatasetError(OSError):
@@ -271,7 +272,7 @@ def rmd17(molecule: str = "ethanol", split: int = 1) -> tuple[Configurations, Co
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If there is no such molecule or split.
     DatasetError
         If the file is missing or is not the original.
@@ -282,11 +283,12 @@ def rmd17(molecule: str = "ethanol", split: int = 1) -> tuple[Configurations, Co
     """
     if molecule not in RMD17:
         raise ValueError(f"molecule must be one of {', '.join(RMD17)}; got {molecule!r}")
+    split = check_integer(split, "split", low=1)
     content = _read_local(f"md17/rmd17_{molecule}.npz", _RMD17_MD5[molecule])
     with np.load(io.BytesIO(content)) as arrays:
         splits = sum(name.startswith("train_") for name in arrays)
-        if split not in range(1, splits + 1):
-            raise ValueError(f"split must be an integer from 1 to {splits} for {molecule}; got {split!r}")
+        if split > splits:
+            raise ValueError(f"split must be at most {splits} for {molecule}; got {split}")
         z, R, E, F = (arrays[name] for name in "zREF")
         rows = arrays[f"train_{split:02}"], arrays[f"test_{split:02}"]
     train, test = (Configurations(z, R[part], E[part], F[part]) for part in rows)

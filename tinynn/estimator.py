@@ -253,10 +253,10 @@ def check_features(estimator: Any, X: Array) -> Array:
     return X
 
 
-def warn_not_converged(estimator: Estimator, what: str, advice: str) -> None:
+def warn_not_converged(estimator: Any, what: str, advice: str) -> None:
     """Warn that `fit` stopped at ``max_iter``: `what` is not yet small enough; `advice` may help as well."""
     warnings.warn(
-        f"{type(estimator).__name__} did not converge in max_iter={estimator.max_iter} iterations: "  # type: ignore[attr-defined]
+        f"{type(estimator).__name__} did not converge in max_iter={np.max(estimator.n_iter_)} iterations: "
         f"{what}. Raise max_iter, {advice}.",
         as_sklearn(ConvergenceWarning),
         stacklevel=3,

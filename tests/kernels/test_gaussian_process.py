@@ -151,6 +151,22 @@ def test_warns_if_the_optimizer_gives_up(monkeypatch):
         GaussianProcessRegressor(Gaussian(20.0) + White(), normalize_y=True).fit(X, y)
 
 
+def test_a_constant_target_stays_near_zero_when_scaled():
+    """The mean of 37 times 0.7 is not 0.7: the spread is rounding and no scale."""
+    model = GaussianProcessRegressor(alpha=0.1, normalize_y=True).fit(X[:37], np.full(37, 0.7))
+    np.testing.assert_allclose(model.y_train_, 0, atol=1e-12)
+    mean, std = model.predict(X_test, return_std=True)
+    np.testing.assert_allclose(mean, 0.7)
+    assert std.max() > 0.1
+
+
+def test_a_fitted_model_does_not_ask_for_the_kernel_again():
+    model = GaussianProcessRegressor(Gaussian(), alpha=0.1).fit(X, y)
+    before = model.predict(X_test)
+    model.set_params(kernel=Gaussian(-1.0))
+    np.testing.assert_array_equal(model.predict(X_test), before)
+
+
 def test_prior_before_fit():
     model = GaussianProcessRegressor(4.0 * Gaussian())
     mean, std = model.predict(X_test, return_std=True)
@@ -251,5 +267,9 @@ def test_on_another_array_library(device_with_lapack):
     for ours, theirs in zip(results, wanted, strict=False):
         np.testing.assert_allclose(to_numpy(ours), theirs, atol=1e-5)
     assert results[-1].shape == (11, 2, 2)
-    for fitted in (model, GaussianProcessRegressor(kernel)):
-        assert to_numpy(fitted.predict(x)).shape[0] == 11
+    np.testing.assert_allclose(to_numpy(model.predict(x)), expected.predict(X_test), atol=1e-5)
+    prior, expected = GaussianProcessRegressor(kernel), GaussianProcessRegressor(kernel)
+    results = [*prior.predict(x, return_std=True), *prior.predict(x, return_cov=True)]
+    wanted = [*expected.predict(X_test, True), *expected.predict(X_test, return_cov=True)]
+    for ours, theirs in zip(results, wanted, strict=True):
+        np.testing.assert_allclose(to_numpy(ours), theirs, atol=1e-12)

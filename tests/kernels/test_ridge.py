@@ -55,7 +55,7 @@ def test_agrees_with_scikit_learn_on_real_data():
     np.testing.assert_allclose(ours.predict(A), theirs.predict(A), rtol=1e-8)
 
 
-def cubic_features(X):
+def quadratic_features(X):
     """The phi with phi(x)'phi(y) = (1 + x'y)^2 for three components; every product carries its root."""
     pairs = [X[:, i] * X[:, j] * (1 if i == j else np.sqrt(2)) for i in range(3) for j in range(i, 3)]
     return np.column_stack([np.ones(len(X)), np.sqrt(2) * X, *pairs])
@@ -63,8 +63,8 @@ def cubic_features(X):
 
 @pytest.mark.parametrize(
     ("kernel", "features"),
-    [(Linear(), lambda X: X), (Polynomial(2), cubic_features)],
-    ids=["linear", "cubic"],
+    [(Linear(), lambda X: X), (Polynomial(2), quadratic_features)],
+    ids=["linear", "quadratic"],
 )
 @pytest.mark.parametrize("alpha", [1e-3, 2.0])
 def test_primal_and_dual_agree(kernel, features, alpha):
@@ -140,6 +140,7 @@ MODELS_AND_ERRORS = [
     (KernelRidge(kernel="precomputed"), X, y, ValueError, r"shape \(60, 3\); wanted .* a square matrix"),
     (KernelRidge(kernel="precomputed"), crooked, y, ValueError, r"not symmetric: K\[3, 5\] is .*, K\[5, 3\]"),
     (KernelRidge(kernel=lambda a, b: a[0]), X, y, ValueError, "the kernel is not symmetric"),
+    (KernelRidge(kernel=lambda a, b: a @ b * np.nan), X, y, ValueError, "kernel's matrix contains 3600 NaN"),
     (KernelRidge(kernel="precomputed"), K - 2 * np.eye(60), y, NotPositiveDefiniteError, "alpha=1 is not"),
     (KernelRidge(0), X, y, NotPositiveDefiniteError, "samples coincide.*a larger alpha helps"),
     (KernelRidge(0, kernel="rbf"), X[[0, 0, 1]], y[:3], NotPositiveDefiniteError, "samples coincide"),
@@ -152,6 +153,14 @@ def test_fit_refuses_and_leaves_the_model_as_it_was(model, X, y, error, message)
     with pytest.raises(error, match=message):
         model.fit(X, y)
     assert vars(model) == before
+
+
+def test_a_gram_matrix_rounded_to_single_precision_is_symmetric():
+    X32 = X.astype(np.float32)
+    K32 = X32 @ np.diag(np.float32([0.3, 1.7, 2.1])) @ X32.T
+    assert (K32 != K32.T).any()
+    exact = KernelRidge(kernel="precomputed").fit(((K32 + K32.T) / 2).astype(float), y).predict(K32)
+    np.testing.assert_allclose(KernelRidge(kernel="precomputed").fit(K32, y).predict(K32), exact, atol=1e-4)
 
 
 def test_duplicated_samples_are_fine_with_a_penalty():

@@ -1,5 +1,6 @@
 """All lessons keep their form, and run in their quick form."""
 
+import ast
 import json
 import re
 import time
@@ -19,6 +20,15 @@ def test_the_form_of_a_lesson(lesson):
     assert re.search(r"^BACKEND = \"numpy\"", text, re.MULTILINE)
     knobs = re.findall(r"^([A-Z_]+) = .*?(#.*)?$", text.split("# ## 1.")[0], re.MULTILINE)
     assert all(reason for _, reason in knobs), f"every knob needs its reason: {knobs}"
+
+
+@pytest.mark.parametrize("number", ["07", "12", "13", "14", "15"])
+def test_what_a_lesson_corrects_has_to_be_so(number):
+    path = next(lesson.path for lesson in LESSONS if lesson.number == number)
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    for call in calls:
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        assert options.get("corrected") != "True" or {"at_least", "at_most"} & set(options), ast.unparse(call)
 
 
 PATTERNS = {  # what the quick form still has to show

@@ -45,7 +45,9 @@ def test_lesson_13_audits_labels_features_and_kernels(full):
 def test_lesson_13_symmetry_alone_is_not_enough_and_can_be_too_much(full):
     outcome = full("13")
     found, lesson = values(outcome), outcome.namespace
-    assert lesson["one_body"] < 1e-5 < 1e-2 < lesson["interaction"](lesson["energy"])
+    assert found["sum over atom pairs, not centred: interaction"] < 1e-5
+    assert lesson["interaction"](lesson["notes"]) > 1e-4, "centring couples the atoms"
+    assert lesson["interaction"](lesson["energy"]) > 1e-2
     assert (
         found["atom pairs, its square: test R²"]
         < 0.95
@@ -53,6 +55,7 @@ def test_lesson_13_symmetry_alone_is_not_enough_and_can_be_too_much(full):
         < found["atom pairs, mean of squares: test R²"]
     )
     assert lesson["apart"]["sorted distances"] < 1e-12 < 0.1 < lesson["apart"]["symmetrised kernel"]
+    assert found["rectangle and T, symmetry functions apart"] < 1e-12
     isomers = lesson["isomers"]
     assert min(isomers["mean over permutations of like atoms"]) > 0.9999
     assert (

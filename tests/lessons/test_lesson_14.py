@@ -63,6 +63,7 @@ def test_lesson_14_finds_forces_worth_many_energies(full):
             np.array([lesson["learning"][name, targets, n][1] for n in sizes])
             for targets in ("energies", "forces", "both")
         )
+        assert energies[1] > energies[0], "more can be worse at first"
         assert (forces < 0.6 * energies).all()
         assert (np.diff(forces) < 0).all()
         assert both[-1] == pytest.approx(forces[-1], rel=0.05), "one number more among 15 or 21"
@@ -89,6 +90,9 @@ def test_lesson_14_simulates_with_what_it_learned(full):
 def test_lesson_14_learns_ethanol(full):
     outcome = full("14")
     found, lesson = values(outcome), outcome.namespace
+    assert not {"differs", "missed"} & set(verdicts(outcome).values())
+    judged = [row for row in outcome.results.rows if row.quantity.startswith("ethanol") and row.seed]
+    assert [row.verdict for row in judged] == ["corrected", "reproduced", "reproduced", "reproduced"]
     assert len(lesson["renumberings"]) == 6
     assert found["ethanol, n = 200, forces: force error (meV/Å)"] == pytest.approx(36, abs=3)
     assert lesson["lost"]["ethanol"][0] == pytest.approx(4210, abs=1)

@@ -93,6 +93,9 @@ def test_lesson_15_careless_or_anxious(full):
 def test_lesson_15_measures_whether_the_variance_is_honest(full):
     lesson = full("15").namespace
     table = lesson["calibration"]
+    default = lesson["ratios"]["Matérn-5/2 (default)"]
+    steps = np.concatenate([check.steps for check in lesson["comparisons"]])
+    assert default.size == 15 * np.sum(steps <= lesson["SHORT"]), "as many steps as the other kernels"
     assert 0.68 < table["Matérn-5/2 (default)"][2] < 0.9, "modest"
     assert table["Matérn-5/2 (default)"][3] > 0.95
     assert table["Gaussian, l = 1 / Å"][2] == pytest.approx(0.68, abs=0.08)

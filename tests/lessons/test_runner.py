@@ -6,6 +6,7 @@ import pytest
 
 from lessons import __main__ as command
 from lessons import runner
+from tinynn.plotting import get_pyplot
 
 GOOD = """# %% [markdown]
 # # Lesson 1: A good one
@@ -55,6 +56,13 @@ def test_it_writes_figures_and_results(folder, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "reproduced" in printed
     assert "a_line.png" in printed
+
+
+def test_figures_that_were_open_before_are_left_alone(folder, tmp_path):
+    mine = get_pyplot().figure()
+    outcome = runner.run_lesson(runner.find_lessons()[0], tmp_path)
+    assert [path.name for path in outcome.written] == ["a_line.png", "figure_2.png", "results.json"]
+    assert get_pyplot().get_fignums() == [mine.number]
 
 
 def test_quick_turns_the_knobs_that_have_a_quick_value(folder, tmp_path):

@@ -111,6 +111,11 @@ def test_flops(flops, ratio):
     assert leading_cost(flops, qr, matrix) == pytest.approx(2 * leading, rel=1e-9)
 
 
+def test_pivoting_costs_no_more_than_a_few_percent(flops):
+    A = np.random.default_rng(0).standard_normal((512, 256))
+    assert flops(lambda A: qr(A, pivoting=True), A) == pytest.approx(flops(qr, A), rel=0.05)
+
+
 def test_library(device):
     A = np.random.default_rng(0).standard_normal((90, 70))
     for pivoting in (False, True):

@@ -29,6 +29,11 @@ def weighted_labels(R):
     return inverse_distances(R) @ np.arange(6.0)
 
 
+def charged(R):
+    """Atoms 0 and 1 carry charge 1, atoms 2 and 3 charge 2."""
+    return inverse_distances(R) @ np.array([1.0, 2, 2, 2, 2, 4])
+
+
 @pytest.mark.parametrize(
     ("function", "passes"),
     [
@@ -101,17 +106,11 @@ def test_audit_is_not_fooled_by_a_ring(R):
 
 
 def test_audit_permutes_like_atoms_only_when_told(R):
-    def charged(R):  # atoms 0 and 1 carry charge 1, atoms 2 and 3 charge 2
-        return inverse_distances(R) @ np.array([1.0, 2, 2, 2, 2, 4])
-
     assert not audit_invariance(charged, R).is_invariant()
     assert audit_invariance(charged, R, permutation=[1, 0, 3, 2]).is_invariant()
 
 
 def test_audit_exchanges_atoms_of_one_element_when_it_knows_them(R):
-    def charged(R):
-        return inverse_distances(R) @ np.array([1.0, 2, 2, 2, 2, 4])
-
     assert audit_invariance(charged, R, z=[1, 1, 2, 2]).is_invariant()
     assert audit_invariance(charged, R, z=[1, 2, 1, 2]).invariant_under() == RIGID
     assert audit_invariance(weighted_labels, R, z=[1, 2, 3, 4]).is_invariant()  # no two atoms are alike

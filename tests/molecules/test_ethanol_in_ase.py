@@ -4,17 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
+from ase import Atoms, units
+from ase.build import minimize_rotation_and_translation
+from ase.calculators.mopac import MOPAC
+from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
 
 from tinynn.datasets import rmd17
 from tinynn.molecules import EnergyForceRegressor, ModelCalculator
-
-ase = pytest.importorskip("ase")
-
-from ase import Atoms, units  # noqa: E402
-from ase.build import minimize_rotation_and_translation  # noqa: E402
-from ase.calculators.mopac import MOPAC  # noqa: E402
-from ase.md.verlet import VelocityVerlet  # noqa: E402
-from ase.optimize import BFGS  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

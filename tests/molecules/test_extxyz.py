@@ -65,6 +65,19 @@ def test_a_file_without_a_unit_is_refused_unless_one_is_given(path):
     assert_allclose(read_extxyz(path, "meV", stored_unit="eV").E, [1000 * E])
 
 
+@pytest.mark.parametrize("silent", [0, 1])
+def test_a_unit_stated_in_one_frame_is_not_that_of_another(path, silent):
+    write_extxyz(path, Z, R[:1], E[:1], energy_unit="eV")
+    frames = [path.read_text()] * 2
+    frames[silent] = frames[silent].replace(" energy_unit=eV", "")
+    path.write_text("".join(frames))
+    with pytest.raises(ValueError, match=rf"does not say .* \(energy_unit= in frame {silent}\)"):
+        read_extxyz(path)
+    assert_allclose(read_extxyz(path, stored_unit="eV").E, [E[0], E[0]])
+    with pytest.raises(ValueError, match=rf"^frame {1 - silent} of .* says energy_unit=eV; wanted kcal/mol"):
+        read_extxyz(path, stored_unit="kcal/mol")
+
+
 def test_a_unit_that_contradicts_the_file_is_refused(path):
     write_extxyz(path, Z, R, E, energy_unit="eV")
     with pytest.raises(ValueError, match=r"^frame 0 of .* says energy_unit=eV; wanted kcal/mol"):
@@ -79,10 +92,6 @@ def test_a_unit_that_contradicts_the_file_is_refused(path):
     path.write_text(path.read_text().replace("energy_unit=Hartree", "energy_unit=cal"))
     with pytest.raises(ValueError, match=r"^energy_unit in .* must be one of eV, .* got 'cal'"):
         read_extxyz(path)
-
-
-def frames_written(path, *frames):
-    ase.io.write(path, frames, format="extxyz")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +118,11 @@ def test_energies_in_some_frames_only(path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "3\n", "3\n\nO 0 0 0\nH 0 0", "half a file", "1\nProperties=pos:R:3\n0 0"]
+    "text",
+    [
+        *("", "3\n", "3\n\nO 0 0 0\nH 0 0", "half a file", "1\nProperties=pos:R:3\n0 0"),
+        *("2\nProperties", "2\nProperties="),
+    ],
 )
 def test_what_is_no_extended_xyz(path, text):
     path.write_text(text)
@@ -135,7 +148,7 @@ def test_missing_files_and_folders(path):
         ({"E": E[:, None]}, ValueError, "^E has 2 dimensions"),
         ({"F": F[:3]}, ValueError, r"^F has shape \(3, 3, 3\); wanted \(4, 3, 3\)"),
         ({"E": E * np.nan}, ValueError, "^E contains 4 NaN"),
-        ({"z": [8, 1, -1]}, ValueError, "^z has to hold atomic numbers"),
+        ({"z": [8, 1, -1]}, ValueError, r"^z\[2\] is -1; atomic numbers are"),
         ({"energy_unit": "Ry"}, ValueError, "^energy_unit must be one of"),
     ],
 )

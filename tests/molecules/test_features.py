@@ -206,6 +206,13 @@ def test_symmetry_functions_fade_smoothly_at_the_cutoff():
         assert_allclose(features.jacobian(edge), features.jacobian(beyond), atol=1e-5)
 
 
+@pytest.mark.parametrize("features", [radial, angular])
+def test_parameters_of_numpy_keep_the_dtype_too(features):
+    features = features(Z, cutoff=np.float64(CUTOFF), eta=np.float64(0.5))
+    R = configurations(5, 5, 3).astype(np.float32)
+    assert features(R).dtype == features.jacobian(R).dtype == np.float32
+
+
 def test_many_samples_are_worked_off_in_blocks(monkeypatch):
     R = configurations(7, 5, 3)
     for features in (radial(Z), angular(Z)):
@@ -301,6 +308,8 @@ def test_bad_atomic_numbers(features, z, error, message):
         (radial(Z, cutoff="far"), TypeError, "^cutoff must be a number"),
         (radial(Z, eta=[1.0, 2, 3]), ValueError, "^the numbers of parameters differ: eta has 3, r_s has 2"),
         (radial(Z, eta=[np.nan, 1]), ValueError, "^eta contains 1 NaN"),
+        (radial(Z, eta=[0.5, -1.0]), ValueError, r"^eta must lie in \[0, inf\]; got -1.0"),
+        (angular(Z, eta=-0.1), ValueError, r"^eta must lie in \[0, inf\]; got -0.1"),
         (angular(Z, zeta=0.5), ValueError, r"^zeta must lie in \[1, inf\]"),
         (angular(Z, lam=2), ValueError, r"^lam must lie in \[-1, 1\]"),
     ],

@@ -191,8 +191,9 @@ def test_energy_is_invariant_under_rigid_motion_and_the_permutations_given():
         assert_allclose(permuted_E, E, rtol=1e-10)
         assert_allclose(permuted_F, permute(F, p), atol=1e-10)
     assert abs(model.predict(permute(R, [2, 1, 0, 3, 4]))[0] - E).max() > 1e-5
-    audit = audit_invariance(lambda R: model.predict(R)[0], R)
+    audit = audit_invariance(model, R)
     assert audit.invariant_under() == ("translation", "rotation", "reflection")
+    assert audit.forces.invariant_under() == ("translation", "rotation", "reflection")
 
 
 def test_without_noise_it_interpolates():

@@ -1,4 +1,5 @@
 import copy
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tinynn import molecules
 from tinynn.backend import asarray, to_numpy
-from tinynn.kernels import Gaussian, Matern52, Polynomial, White
+from tinynn.kernels import Constant, Gaussian, Matern52, Polynomial, White
 from tinynn.molecules import (
     AtomPairKernel,
     FeatureKernel,
@@ -59,6 +60,11 @@ KERNELS = {
         ("reflection", "permutation"),
     ),
     "atom pairs": (AtomPairKernel(Gaussian(0.5), Z), ("permutation",)),
+    "atom pairs with noise": (AtomPairKernel(Gaussian(0.5) + White(0.1)), ("permutation",)),
+    "permuted with noise": (
+        SymmetrizedKernel(FeatureKernel(Gaussian(1.5) + White(0.1), positions), LIKE, simultaneous=True),
+        ("permutation",),
+    ),
     "all atom pairs": (AtomPairKernel(Polynomial(2)), ("permutation",)),
     "centred atom pairs": (
         FeatureKernel(AtomPairKernel(Gaussian(0.5), Z), center),
@@ -112,6 +118,7 @@ def test_derivative_by_the_hyperparameters(name, R):
     for p, h in enumerate(1e-5 * np.eye(len(theta))):
         slope = (kernel.clone_with_theta(theta + h)(R) - kernel.clone_with_theta(theta - h)(R)) / 2e-5
         assert_allclose(dK[..., p], slope, atol=1e-8 * abs(slope).max())
+    assert_allclose(kernel.dtheta(R[:3], R[5:]), dK[:3, 5:], rtol=1e-10, atol=1e-14)
     W = np.random.default_rng(0).normal(size=(12, 12))
     gradient = kernel.theta_gradient(R, np.tril(W))  # the upper triangle is not read
     assert_allclose(gradient, np.einsum("ij,ijp->p", np.tril(W) + np.tril(W, -1).T, dK))
@@ -146,6 +153,23 @@ def test_features_of_rows_and_sums_with_other_kernels():
     assert_allclose(kernel(X), 2 * K + 0.1 * np.eye(200), rtol=1e-12)
     assert_allclose(kernel.diag(X), 2.1)
     assert kernel.dtheta(X).shape == (200, 200, 3)
+
+
+def test_the_gram_matrix_of_features_is_stored_once():
+    R = configurations(1000, 4, 3)
+    kernel = FeatureKernel(Gaussian(1.0), inverse_distances)
+    tracemalloc.start()
+    try:
+        K = kernel(R)
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * K.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_derivatives_of_constants_have_the_shape_of_the_samples(R):
+    one = Constant(2.0) * Constant(3.0)
+    assert_array_equal(one.dx(R, R[:5]), np.zeros((12, 5, 4, 2)))
+    assert_array_equal(one.dxdy(R, R[:5]), np.zeros((12, 5, 4, 2, 4, 2)))
 
 
 def test_noise_of_molecules(R):

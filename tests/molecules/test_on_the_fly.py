@@ -2,14 +2,11 @@ import copy
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import time
 from types import SimpleNamespace
 
 import ase
 import ase.build
-import ase.calculators.lj
 import killed_exploration
 import matplotlib
 import numpy as np
@@ -17,16 +14,18 @@ import pytest
 from ase import units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
 from ase.calculators.mopac import MOPAC
 from ase.cluster import Icosahedron
 from ase.constraints import FixAtoms
 from ase.optimize import BFGS
+from killed import start
 from killed_exploration import STEPS, TETRAHEDRON, explore
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tinynn.molecules import EnergyForceRegressor, LearningCalculator, OnTheFlyLog, learn_on_the_fly
 from tinynn.molecules.on_the_fly_log import Comparison, Step
-from tinynn.molecules.reference import ask, get_reference
+from tinynn.molecules.reference import Answer, ask, describe, get_reference
 from tinynn.plotting import get_pyplot
 
 matplotlib.use("Agg")
@@ -71,6 +70,16 @@ class Flat:
         return np.zeros(len(R)), np.zeros(R.shape)
 
     predict_variance = predict
+
+
+class OfVariance(Flat):
+    """Has variances of its own."""
+
+    def __init__(self, E, F):
+        self.variance = E, F
+
+    def predict_variance(self, R):
+        return self.variance
 
 
 def regressor(**kwargs):
@@ -259,6 +268,34 @@ def test_an_answer_does_not_depend_on_the_questions_before():
     assert [ask(reference, tetrahedron(seed)).E for seed in (0, 1, 1)] == [1, 1, 1]
 
 
+@pytest.mark.parametrize(("largest", "asked"), [(4.0, True), (1e-4, False)])
+def test_a_variance_below_zero_by_rounding_counts_as_none(largest, asked):
+    F = np.full((1, 4, 3), largest)
+    F[0, 2, 1] = -1e-18
+    calculator = LearningCalculator(OfVariance(np.array([-1e-18]), F), [29] * 4, EMT(), 0.06)
+    atoms = tetrahedron()
+    atoms.calc = calculator
+    atoms.get_forces()
+    assert calculator.asked == asked
+    assert calculator.uncertainty == np.sqrt(largest)
+    assert (calculator.E_std, calculator.F_std[2, 1]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("E", "F", "message"),
+    [
+        (np.ones(()), np.ones((1, 4, 3)), r"of the energy has shape \(\); wanted \(1\)"),
+        (np.ones(1), np.ones((1, 12)), r"of the forces has shape \(1, 12\); wanted \(1, 4, 3\)"),
+        (np.ones(1), np.full((1, 4, 3), np.nan), "of the forces contains 12 NaN"),
+    ],
+)
+def test_a_model_whose_variance_is_nonsense(E, F, message):
+    atoms = tetrahedron()
+    atoms.calc = LearningCalculator(OfVariance(E, F), [29] * 4, EMT(), 0.06)
+    with pytest.raises(ValueError, match=f"^the model's variance {message}"):
+        atoms.get_forces()
+
+
 # The dynamics
 
 
@@ -309,20 +346,12 @@ def uninterrupted():
     return bits(log, atoms)
 
 
-def start(path, *arguments):
-    script = [sys.executable, killed_exploration.__file__, str(path), *arguments]
-    same = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(script, stdout=subprocess.PIPE, text=True, env=same)
-    assert process.stdout.readline() == "exploring\n"
-    return process
-
-
 def test_killed_at_random_moments_it_goes_on_to_the_same_bits(tmp_path, uninterrupted):
     path = tmp_path / "run.npz"
     rng = np.random.default_rng(0)
     seconds = []
     for _ in range(4):
-        with start(path) as process:
+        with start(killed_exploration.__file__, path) as process:
             seconds.append(rng.uniform(0.05, 0.3))
             time.sleep(seconds[-1])
             process.kill()
@@ -334,7 +363,7 @@ def test_killed_while_the_file_is_written_it_goes_on_from_the_one_before(tmp_pat
     path = tmp_path / "run.npz"
     taken = []
     for kill in (1, 2):
-        with start(path, moment) as process:
+        with start(killed_exploration.__file__, path, moment) as process:
             assert process.wait(timeout=30) == -9
         with np.load(path) as file:
             taken.append(len(file["asked"]))
@@ -358,6 +387,19 @@ def test_what_was_asked_is_not_asked_again_though_the_doubt_is_still_above_the_t
     assert whole[0]["F_std"].max() > 1e-4
     explore(path, threshold=1e-4, steps=6)
     assert bits(*explore(path, threshold=1e-4, steps=12)) == bits(*whole)
+
+
+def test_without_a_thermostat_it_goes_on_too(tmp_path):
+    path = tmp_path / "run.npz"
+
+    def conserve(steps, path=None):
+        atoms = tetrahedron()
+        atoms.set_momenta(np.random.default_rng(0).normal(size=(4, 3)))
+        settings = {"threshold": 0.02, "rng": 3, "save_every": 7, "progress": False}
+        return learn_on_the_fly(atoms, regressor(), steps=steps, path=path, **settings), atoms
+
+    conserve(12, path)
+    assert bits(*conserve(30, path)) == bits(*conserve(30))
 
 
 def test_without_a_seed_it_goes_on_too(tmp_path):
@@ -411,7 +453,14 @@ def test_after_a_failure_of_the_reference_it_goes_on(tmp_path):
         ({"friction": 0.02}, "friction: 0.01 there, 0.02 here"),
         ({"n_initial": 4}, "n_initial: 5 there, 4 here"),
         ({"rng": 4}, "rng: .* there, .* here"),
-        ({"reference": ase.calculators.lj.LennardJones()}, "reference: EMT there, LennardJones here"),
+        (
+            {"reference": LennardJones(epsilon=0.4)},
+            r"reference: EMT\(asap_cutoff=False\) there, LennardJones\(epsilon=0.4, .*\) here",
+        ),
+        (
+            {"reference": EMT(asap_cutoff=True)},
+            r"reference: EMT\(asap_cutoff=False\) there, EMT\(asap_cutoff=True\) here",
+        ),
     ],
 )
 def test_a_file_of_another_run_is_refused(tmp_path, change, difference):
@@ -443,6 +492,24 @@ def test_a_file_of_other_atoms_or_another_model_is_refused(tmp_path, atoms, mode
         learn_on_the_fly(atoms, model, steps=9, temperature=400, rng=3, path=path, progress=False)
 
 
+def test_a_reference_is_known_by_its_parameters_not_by_where_it_is():
+    here, there = (MOPAC(label=f"{folder}/water", method="PM7") for folder in ("here", "there"))
+    assert describe(here) == describe(there)
+    assert describe(here) != describe(MOPAC(label="here/water", method="PM6"))
+    within, again = Nothing(inner=EMT()), Nothing(inner=EMT())
+    assert describe(within) == describe(again)
+    assert describe(EMT()) == "EMT(asap_cutoff=False)"
+
+
+def test_a_model_that_would_not_be_known_again_keeps_no_file(tmp_path):
+    atoms, path = tetrahedron(), tmp_path / "run.npz"
+    arguments = {"steps": 1, "temperature": 300, "progress": False}
+    with pytest.raises(TypeError, match=r"^model must have a repr of its parameters, .*; got <.*Flat object"):
+        learn_on_the_fly(atoms, Flat(), Nothing(), path=path, **arguments)
+    assert atoms.calc is None
+    assert not path.exists()
+
+
 def test_fewer_steps_than_the_file_has(tmp_path):
     explore(tmp_path / "run.npz", steps=5)
     with pytest.raises(ValueError, match=r"run.npz' has had 5 steps; steps=4 is fewer"):
@@ -462,12 +529,23 @@ def damage(path, how):
         changes = {
             "other npz": {"format": "another"},
             "no identity": {"identity": "{"},
+            "identity is a list": {"identity": "[]"},
+            "no steps": {field: arrays[field][:0] for field in Step._fields},
+            "no answers": {f"learned_{field}": arrays[f"learned_{field}"][:0] for field in Answer._fields},
             "one step less": {"asked": arrays["asked"][1:]},
+            "no state": {"rng": "{}"},
+            "wrong state": {"rng": str(arrays["rng"]).replace('{"state": ', '{"state": -')},
         }
         np.savez(path, **(arrays | changes[how]))
 
 
-@pytest.mark.parametrize("how", ["truncated", "no npz", "empty", "other npz", "no identity", "one step less"])
+DAMAGES = (
+    *("truncated", "no npz", "empty", "other npz", "no identity", "identity is a list"),
+    *("no steps", "no answers", "one step less", "no state", "wrong state"),
+)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_file_is_refused(tmp_path, how):
     path = tmp_path / "run.npz"
     explore(path, steps=3)
@@ -543,6 +621,15 @@ def test_a_reference_that_answers_nonsense(results, message):
         explore(reference=Troubled(fails_at=2, results=results))
 
 
+def test_the_truth_is_that_of_the_reference_of_the_run():
+    log, _ = explore(steps=5, reference=LennardJones(epsilon=0.4, sigma=2.1), threshold=10)
+    for other in (None, LennardJones(epsilon=9, sigma=2.1)):
+        with pytest.raises(ValueError, match=r"^reference is .*; wanted that of the run, LennardJones\(eps"):
+            log.compare(other, every=1, progress=False)
+    comparison = log.compare(LennardJones(epsilon=0.4, sigma=2.1), every=1, progress=False)
+    assert len(comparison.steps) == 5
+
+
 def test_nothing_is_left_to_compare():
     log, _ = explore(steps=5)
     with pytest.raises(
@@ -572,14 +659,12 @@ def test_the_figure(tmp_path, compared):
     assert lines[2]["calls of the reference"].get_ydata()[[0, -1]].tolist() == [5, log.calls]
     assert ("true" in lines[0]) == ("largest true error" in lines[1]) == compared
     axes[0].figure.savefig(tmp_path / "figure.png")
-    get_pyplot().close("all")
 
 
 def test_it_draws_on_the_axes_it_is_given():
     log, _ = explore(steps=2)
     _, axes = get_pyplot().subplots(3)
     assert log.plot(axes=axes) is axes
-    get_pyplot().close("all")
 
 
 # A program as the reference

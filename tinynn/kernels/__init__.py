@@ -1,22 +1,18 @@
 """Kernels k(x, y), inner products of features that are never formed, and estimators made of them."""
 
+from tinynn.kernels.base import Constant, Kernel, Product, Sum, White
 from tinynn.kernels.functions import (
-    Constant,
     DotProductKernel,
     Gaussian,
-    Kernel,
     Laplacian,
     Linear,
     Matern32,
     Matern52,
     Polynomial,
-    Product,
     RadialKernel,
-    Sum,
-    White,
-    get_kernel,
 )
 from tinynn.kernels.gaussian_process import GaussianProcessRegressor
+from tinynn.kernels.names import get_kernel
 from tinynn.kernels.ridge import KernelRidge
 from tinynn.kernels.svc import SVC
 

@@ -9,7 +9,6 @@ Every class gives `_tiles`, a function for any tile of the Gram matrix; see `tin
 
 from __future__ import annotations
 
-import math
 import operator
 from numbers import Real
 from types import ModuleType
@@ -51,24 +50,22 @@ class Kernel(Parametrised):
             If X or Y is not a matrix of finite numbers, they have different numbers of features, or
             a parameter is out of its range.
         """
-        xp, X, Z = self._check(X, Y)
-        diagonal = self._diag(xp, X) if Y is None else None
-        return assemble(xp, self._tiles(xp, X, Z), X, Z, diagonal)
+        return _gram(self, *self._check(X, Y))
 
     def diag(self, X: Array) -> Array:
         """k(x_i, x_i), (M,): the diagonal of the Gram matrix of X (M, n); raises as calling the kernel."""
         xp, X, _ = self._check(X)
-        return self._diag(xp, X)
+        return self._diag(xp, X).astype(X.dtype, copy=False)
 
     def dx(self, X: Array, Y: Array = None) -> Array:
         """Derivative d k(x_i, y_j) / d x_i, (M, N, n); arguments and errors as calling the kernel."""
         xp, X, Y = self._check(X, Y)
-        return self._dx(xp, X, Y)
+        return self._dx(xp, X, Y).astype(X.dtype, copy=False)
 
     def dxdy(self, X: Array, Y: Array = None) -> Array:
         """Derivatives d2 k(x_i, y_j) / d x_i d y_j', (M, N, n, n); otherwise as `dx`."""
         xp, X, Y = self._check(X, Y)
-        return self._dxdy(xp, X, Y)
+        return self._dxdy(xp, X, Y).astype(X.dtype, copy=False)
 
     @property
     def theta(self) -> np.ndarray:
@@ -92,10 +89,10 @@ class Kernel(Parametrised):
         new = {self.hyperparameter: float(np.exp(theta[0]))} if self._is_free() else {}
         return type(self)(**self.get_params(deep=False) | new)
 
-    def dtheta(self, X: Array) -> Array:
-        """Derivatives d k(x_i, x_j) / d theta, (M, M, p), for X (M, n); raises as calling the kernel."""
-        xp, X, _ = self._check(X)
-        return self._dtheta(xp, X)
+    def dtheta(self, X: Array, Y: Array = None) -> Array:
+        """Derivatives d k(x_i, y_j) / d theta, (M, N, p); arguments and errors as calling the kernel."""
+        xp, X, Y = self._check(X, Y)
+        return self._dtheta(xp, X, Y).astype(X.dtype, copy=False)
 
     def theta_gradient(self, X: Array, W: Array) -> np.ndarray:
         """sum_ij W_ij d k(x_i, x_j) / d theta, (p,), without forming `dtheta`.
@@ -165,24 +162,29 @@ class Kernel(Parametrised):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         raise NotImplementedError
 
-    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        """Derivatives of k(x_i, x_j), i != j, by the hyperparameter, by tiles."""
+    def _hyper_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        """Derivatives of k(x_i, y_j) by the hyperparameter, by tiles."""
         raise NotImplementedError
 
     def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
         """Those of k(x_i, x_i)."""
         raise NotImplementedError
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
+    def _dhyper(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        """Those of k(x_i, y_j), (M, N)."""
+        diagonal = self._hyper_diag(xp, X) if Y is X else None
+        return assemble(xp, self._hyper_tiles(xp, X, Y), X, Y, diagonal)
+
+    def _dtheta(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         if not self._is_free():
-            return xp.zeros((len(X), len(X), 0), dtype=X.dtype)
-        dk = assemble(xp, self._hyper_tiles(xp, X), X, X, self._hyper_diag(xp, X))
-        return (getattr(self, self.hyperparameter) * dk)[:, :, None]  # dk / d log h = h dk / dh
+            return xp.zeros((len(X), len(Y), 0), dtype=X.dtype)
+        h = getattr(self, self.hyperparameter)
+        return (h * self._dhyper(xp, X, Y))[:, :, None]  # dk / d log h = h dk / dh
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         if not self._is_free():
             return []
-        below = contract_below(xp, self._hyper_tiles(xp, X), W, X)
+        below = contract_below(xp, self._hyper_tiles(xp, X, X), W, X)
         on = float((W_diag * self._hyper_diag(xp, X)).sum())
         return [getattr(self, self.hyperparameter) * (2 * below + on)]
 
@@ -212,10 +214,11 @@ class Kernel(Parametrised):
             if bounds != "fixed":
                 raise ValueError(f'{name} must be (low, high) or "fixed"; got {bounds!r}')
             return bounds
-        low, high = bounds if len(bounds) == 2 else (math.nan, math.nan)
-        if not 0 < low <= high < math.inf:
-            raise ValueError(f"{name} must be (low, high) with 0 < low <= high; got {bounds!r}")
-        return low, high
+        if np.shape(bounds) == (2,):
+            low, high = (check_number(bound, name) for bound in bounds)
+            if 0 < low <= high < np.inf:
+                return low, high
+        raise ValueError(f"{name} must be (low, high) with 0 < low <= high; got {bounds!r}")
 
     def _check_theta(self, theta: Array) -> None:
         if np.shape(theta) != self.theta.shape:
@@ -260,8 +263,8 @@ class Constant(_PlacelessKernel):
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.value, dtype=X.dtype)
 
-    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return constant(xp, X, X, 1)
+    def _hyper_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return constant(xp, X, Y, 1)
 
 
 class White(_PlacelessKernel):
@@ -290,8 +293,8 @@ class White(_PlacelessKernel):
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return xp.full(len(X), self.noise_level, dtype=X.dtype)
 
-    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return constant(xp, X, X, 0)
+    def _hyper_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return constant(xp, X, Y, 0)
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         return [self.noise_level * float(W_diag.sum())] if self._is_free() else []
@@ -352,8 +355,8 @@ class Sum(_Pair):
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         return self.k1._dxdy(xp, X, Y) + self.k2._dxdy(xp, X, Y)
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        return xp.concatenate([self.k1._dtheta(xp, X), self.k2._dtheta(xp, X)], axis=2)
+    def _dtheta(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return xp.concatenate([self.k1._dtheta(xp, X, Y), self.k2._dtheta(xp, X, Y)], axis=2)
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         return [g for k in (self.k1, self.k2) for g in k._theta_gradient(xp, X, W, W_diag)]
@@ -374,20 +377,21 @@ class Product(_Pair):
         return self.k1._diag(xp, X) * self.k2._diag(xp, X)
 
     def _dx(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        ones = (1,) * (X.ndim - 1)
-        k1, k2 = (_gram(k, xp, X, Y).reshape(len(X), len(Y), *ones) for k in (self.k1, self.k2))
+        new = (None,) * (X.ndim - 1)
+        k1, k2 = (_gram(k, xp, X, Y)[:, :, *new] for k in (self.k1, self.k2))
         return self.k1._dx(xp, X, Y) * k2 + k1 * self.k2._dx(xp, X, Y)
 
     def _dxdy(self, xp: ModuleType, X: Array, Y: Array) -> Array:
-        k1, k2 = (_gram(k, xp, X, Y)[:, :, None, None] for k in (self.k1, self.k2))
-        dx1, dx2 = (k._dx(xp, X, Y)[:, :, :, None] for k in (self.k1, self.k2))
+        new = (None,) * (X.ndim - 1)
+        k1, k2 = (_gram(k, xp, X, Y)[:, :, *new, *new] for k in (self.k1, self.k2))
+        dx1, dx2 = (k._dx(xp, X, Y)[..., *new] for k in (self.k1, self.k2))
         # k(x, y) = k(y, x), so that the derivative by the second argument is that by the first, exchanged.
-        dy1, dy2 = (xp.swapaxes(k._dx(xp, Y, X), 0, 1)[:, :, None, :] for k in (self.k1, self.k2))
+        dy1, dy2 = (xp.swapaxes(k._dx(xp, Y, X), 0, 1)[:, :, *new] for k in (self.k1, self.k2))
         return self.k1._dxdy(xp, X, Y) * k2 + dx1 * dy2 + dx2 * dy1 + k1 * self.k2._dxdy(xp, X, Y)
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        k1, k2 = (_gram(k, xp, X, X)[:, :, None] for k in (self.k1, self.k2))
-        return xp.concatenate([self.k1._dtheta(xp, X) * k2, k1 * self.k2._dtheta(xp, X)], axis=2)
+    def _dtheta(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        k1, k2 = (_gram(k, xp, X, Y)[:, :, None] for k in (self.k1, self.k2))
+        return xp.concatenate([self.k1._dtheta(xp, X, Y) * k2, k1 * self.k2._dtheta(xp, X, Y)], axis=2)
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         # What one factor changes is weighted with the other.
@@ -401,6 +405,7 @@ class Product(_Pair):
 
 
 def _gram(kernel: Kernel, xp: ModuleType, X: Array, Y: Array) -> Array:
+    """The Gram matrix for arrays that are checked."""
     diagonal = kernel._diag(xp, X) if Y is X else None
     return assemble(xp, kernel._tiles(xp, X, Y), X, Y, diagonal)
 

@@ -8,15 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from tinynn.backend import Array, get_array_module
-from tinynn.kernels.base import (
-    BOUNDS,
-    Bounds,
-    Constant,
-    Kernel,
-    Product,
-    Sum,
-    White,
-)
+from tinynn.kernels.base import BOUNDS, Bounds, Kernel
 from tinynn.kernels.tiles import (
     TileRows,
     absolute_distances,
@@ -26,23 +18,6 @@ from tinynn.kernels.tiles import (
     squared_distances,
 )
 from tinynn.validation import check_integer, check_number
-
-__all__ = [
-    "Constant",
-    "DotProductKernel",
-    "Gaussian",
-    "Kernel",
-    "Laplacian",
-    "Linear",
-    "Matern32",
-    "Matern52",
-    "Polynomial",
-    "Product",
-    "RadialKernel",
-    "Sum",
-    "White",
-    "get_kernel",
-]
 
 
 class DotProductKernel(Kernel):
@@ -140,14 +115,7 @@ class Polynomial(DotProductKernel):
 
 
 class _LengthScaleKernel(Kernel):
-    """A kernel with a length scale, > 0, in the unit of X.
-
-    Parameters
-    ----------
-    length_scale : float
-        How far apart two samples can be and still tell of each other; > 0, in the unit of X.
-    length_scale_bounds : (float, float) or "fixed"
-    """
+    """A kernel with a length scale."""
 
     hyperparameter = "length_scale"
 
@@ -157,18 +125,10 @@ class _LengthScaleKernel(Kernel):
 
     def d_length_scale(self, X: Array, Y: Array = None) -> Array:
         """Derivative d k(x_i, y_j) / d length_scale, (M, N); arguments and errors as calling the kernel."""
-        xp, X, Z = self._check(X, Y)
-        diagonal = self._hyper_diag(xp, X) if Y is None else None  # k(x, x) = 1 for all length scales
-        return assemble(xp, self._dlength_tiles(xp, X, Z), X, Z, diagonal)
-
-    def _hyper_tiles(self, xp: ModuleType, X: Array) -> TileRows:
-        return self._dlength_tiles(xp, X, X)
-
-    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        raise NotImplementedError
+        return self._dhyper(*self._check(X, Y))
 
     def _hyper_diag(self, xp: ModuleType, X: Array) -> Array:
-        return xp.zeros(len(X), dtype=X.dtype)
+        return xp.zeros(len(X), dtype=X.dtype)  # k(x, x) = 1 for all length scales
 
 
 class RadialKernel(_LengthScaleKernel):
@@ -181,7 +141,7 @@ class RadialKernel(_LengthScaleKernel):
     Parameters
     ----------
     length_scale : float
-        > 0, in the unit of X.
+        l: how far apart two samples can be and still tell of each other; > 0, in the unit of X.
     length_scale_bounds : (float, float) or "fixed"
     """
 
@@ -204,7 +164,7 @@ class RadialKernel(_LengthScaleKernel):
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return elementwise(self.f, squared_distances(xp, X, Y))
 
-    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+    def _hyper_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         return elementwise(self.df_dlength, squared_distances(xp, X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
@@ -232,11 +192,7 @@ class Gaussian(RadialKernel):
     S4 (45) expands exp(-g |x - y|^2) itself instead, whose terms are no kernels. S3 18.1 finds the
     same kernel as the inner product of bell curves, one around x and one around y.
 
-    Parameters
-    ----------
-    length_scale : float
-        l > 0, in the unit of X.
-    length_scale_bounds : (float, float) or "fixed"
+    Parameters as `RadialKernel`.
 
     References
     ----------
@@ -259,11 +215,7 @@ class Gaussian(RadialKernel):
 class Matern32(RadialKernel):
     """k(x, y) = (1 + a) exp(-a), a = sqrt(3) |x - y| / l: functions with one derivative.
 
-    Parameters
-    ----------
-    length_scale : float
-        l > 0, in the unit of X.
-    length_scale_bounds : (float, float) or "fixed"
+    Parameters as `RadialKernel`.
 
     References
     ----------
@@ -298,11 +250,7 @@ class Matern32(RadialKernel):
 class Matern52(RadialKernel):
     """k(x, y) = (1 + a + a^2/3) exp(-a), a = sqrt(5) |x - y| / l: functions with two derivatives.
 
-    Parameters
-    ----------
-    length_scale : float
-        l > 0, in the unit of X.
-    length_scale_bounds : (float, float) or "fixed"
+    Parameters as `RadialKernel`.
 
     References
     ----------
@@ -334,18 +282,14 @@ class Laplacian(_LengthScaleKernel):
     scikit-learn's gamma is 1/l. Where a component of x equals that of y there is a kink; the
     derivatives are those of the average of both sides.
 
-    Parameters
-    ----------
-    length_scale : float
-        l > 0, in the unit of X.
-    length_scale_bounds : (float, float) or "fixed"
+    Parameters as `RadialKernel`.
     """
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         l = self.length_scale
         return elementwise(lambda s: xp.exp(s * (-1 / l)), absolute_distances(xp, X, Y))
 
-    def _dlength_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+    def _hyper_tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
         l = self.length_scale
         return elementwise(lambda s: xp.exp(s * (-1 / l)) * s * l**-2.0, absolute_distances(xp, X, Y))
 
@@ -363,65 +307,8 @@ class Laplacian(_LengthScaleKernel):
 
 
 def _power(x: Array, n: int) -> Array:
-    """x^n for a whole number n by repeated squaring: many times faster than the general power."""
-    power = 1 if n % 2 == 0 else x
-    while n > 1:
-        x, n = x * x, n // 2
-        if n % 2:
-            power = power * x
-    return power if n else 0 * x + 1
-
-
-KERNELS: dict[str, type[Kernel]] = {
-    "linear": Linear,
-    "polynomial": Polynomial,
-    "poly": Polynomial,
-    "gaussian": Gaussian,
-    "rbf": Gaussian,
-    "laplacian": Laplacian,
-    "matern32": Matern32,
-    "matern52": Matern52,
-}
-
-
-def get_kernel(
-    kernel: Kernel | str,
-    *,
-    length_scale: float | None = None,
-    gamma: float = 1.0,
-    degree: int = 3,
-    coef0: float = 1.0,
-) -> Kernel:
-    """The kernel of that name with the parameters of these that it has; a Kernel as it is.
-
-    Parameters
-    ----------
-    kernel : Kernel or str
-        "linear", "polynomial" or "poly", "gaussian" or "rbf", "laplacian", "matern32", "matern52".
-    length_scale : float, optional
-        l > 0, in the unit of X.
-    gamma : float
-        Where there is no `length_scale`, it follows from gamma > 0: l = 1/gamma for the Laplacian,
-        1/sqrt(2 gamma) for the Gaussian, as in scikit-learn, and for the Matern kernels. Factor of x'y
-        in the polynomial.
-    degree, coef0 : int, float
-        Of the polynomial.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If there is no kernel of that name; if gamma is not a number > 0.
-    """
-    if isinstance(kernel, Kernel):
-        return kernel
-    if not isinstance(kernel, str) or kernel not in KERNELS:
-        raise ValueError(f"kernel must be a Kernel or one of {tuple(KERNELS)}; got {kernel!r}")
-    kind = KERNELS[kernel]
-    if kind is Linear:
-        return Linear()
-    check_number(gamma, "gamma", low=0, high=np.inf, closed="neither")
-    if kind is Polynomial:
-        return Polynomial(degree, gamma, coef0)
-    if length_scale is None:
-        length_scale = 1 / gamma if kind is Laplacian else 1 / math.sqrt(2 * gamma)
-    return kind(length_scale)  # type: ignore[call-arg]
+    """x^n = (x^2)^(n/2) for a whole number n: many times faster than the general power."""
+    if n < 2:
+        return x if n else 0 * x + 1
+    even = _power(x * x, n // 2)
+    return even * x if n % 2 else even

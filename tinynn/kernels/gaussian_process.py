@@ -21,9 +21,12 @@ from tinynn.estimator import (
     check_is_fitted,
     check_samples,
 )
-from tinynn.kernels.functions import Gaussian, Kernel, get_kernel
+from tinynn.kernels.base import Kernel
+from tinynn.kernels.functions import Gaussian
+from tinynn.kernels.names import get_kernel
 from tinynn.linalg import NotPositiveDefiniteError, lapack
 from tinynn.linalg.factor import CholeskyFactor
+from tinynn.preprocessing import StandardScaler
 from tinynn.validation import check_array, check_integer
 
 Optimizer = Callable[..., tuple[np.ndarray, float]]
@@ -126,18 +129,13 @@ class GaussianProcessRegressor(Regressor):
             raise ValueError(f"alpha must be >= 0; got {float(alpha.min()):g}")
         mean, std = xp.zeros(y.shape[1:]), xp.ones(y.shape[1:])
         if self.normalize_y:
-            mean, std = y.mean(axis=0), y.std(axis=0)
-            std = xp.where(std > 0, std, 1.0)
+            scaler = StandardScaler().fit(y.reshape(len(y), -1))
+            mean, std = (xp.reshape(a, y.shape[1:]) for a in (scaler.mean_, scaler.scale_))
         y = (y - mean) / std
 
         def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
-            tried = kernel.clone_with_theta(theta)
-            try:
-                factor = _factor(tried, X, alpha)
-            except NotPositiveDefiniteError:
-                return math.inf, np.zeros_like(theta)
-            a = factor.solve(y)
-            return -log_density(xp, factor.L, y, a), -log_density_gradient(xp, tried, X, factor.L, a)
+            value, gradient = log_likelihood(kernel.clone_with_theta(theta), X, y, alpha)
+            return -value, -gradient()
 
         if minimise is not None and len(kernel.theta):
             rng = np.random.default_rng(self.random_state)
@@ -185,9 +183,10 @@ class GaussianProcessRegressor(Regressor):
         X = check_features(self, X) if fitted else check_samples(X)
         xp, dtype = get_array_module(X), X.dtype
         X = X.astype(np.float64, copy=False)
-        kernel, mean, scale, V = self._kernel(), xp.zeros(len(X)), xp.ones(()), xp.zeros((0, len(X)))
+        kernel = self.kernel_ if fitted else self._kernel()
+        mean, scale, V = xp.zeros(len(X)), xp.ones(()), xp.zeros((0, len(X)))
         if fitted:
-            kernel, scale = self.kernel_, self._y_std
+            scale = self._y_std
             K = kernel(X, self.X_train_)
             mean = self._y_mean + scale * (K @ self.alpha_)  # k(x)'K^-1 y
             if return_std or return_cov:
@@ -253,14 +252,8 @@ class GaussianProcessRegressor(Regressor):
         """
         check_is_fitted(self)
         kernel = self.kernel_ if theta is None else self.kernel_.clone_with_theta(theta)
-        xp, X, y = get_array_module(self.X_train_), self.X_train_, self.y_train_
-        try:
-            factor = _factor(kernel, X, self._noise)
-        except NotPositiveDefiniteError:
-            return (-math.inf, np.zeros_like(kernel.theta)) if eval_gradient else -math.inf
-        a = factor.solve(y)
-        value = log_density(xp, factor.L, y, a)
-        return (value, log_density_gradient(xp, kernel, X, factor.L, a)) if eval_gradient else value
+        value, gradient = log_likelihood(kernel, self.X_train_, self.y_train_, self._noise)
+        return (value, gradient()) if eval_gradient else value
 
     def _kernel(self) -> Kernel:
         kernel = Gaussian(1.0, "fixed") if self.kernel is None else get_kernel(self.kernel)
@@ -278,6 +271,22 @@ class GaussianProcessRegressor(Regressor):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         return tags
+
+
+def log_likelihood(
+    kernel: Kernel, X: Array, y: Array, alpha: Array
+) -> tuple[float, Callable[[], np.ndarray]]:
+    """The logarithm of p(y), and a function for its derivatives by theta (p,), which cost more.
+
+    Where K is not positive definite they are -inf and 0.
+    """
+    xp = get_array_module(X)
+    try:
+        factor = _factor(kernel, X, alpha)
+    except NotPositiveDefiniteError:
+        return -math.inf, lambda: np.zeros_like(kernel.theta)
+    a = factor.solve(y)
+    return log_density(xp, factor.L, y, a), lambda: log_density_gradient(xp, kernel, X, factor.L, a)
 
 
 def log_density(xp: ModuleType, L: Array, y: Array, a: Array) -> float:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
 
-from tinynn.backend import Array, get_array_module
+from tinynn.backend import Array
 from tinynn.estimator import Regressor, check_features
-from tinynn.kernels.functions import Kernel, get_kernel
+from tinynn.kernels.base import Kernel
+from tinynn.kernels.gram import check_symmetric
+from tinynn.kernels.names import get_kernel
 from tinynn.linalg import NotPositiveDefiniteError
 from tinynn.linalg.factor import CholeskyFactor
-from tinynn.validation import check_number
-
-ROWS = 256  # of a matrix that are compared with its columns at a time
+from tinynn.validation import check_array, check_number
 
 
 class KernelRidge(Regressor):
@@ -85,16 +84,16 @@ class KernelRidge(Regressor):
         ------
         TypeError, ValueError
             If X or y is not finite numbers of these shapes, a parameter is unknown or out of its
-            range, or a precomputed K is not symmetric.
+            range, or the K of a precomputed or callable kernel is not finite or not symmetric.
         NotPositiveDefiniteError
             If K + alpha I is not positive definite: samples that coincide need alpha > 0; if a larger
             alpha does not help, the precomputed or callable kernel is no kernel.
         """
         alpha = check_number(self.alpha, "alpha", low=0, high=np.inf, closed="left")
-        xp, X, y = self._check_fit(X, y)
+        _, X, y = self._check_fit(X, y)
         K = X.copy() if self._is_precomputed() else self._gram(X)
         if self._is_precomputed() or self._function():
-            check_symmetric(xp, K)
+            check_symmetric(K)
         K[range(len(K)), range(len(K))] += alpha
         try:
             factor = CholeskyFactor(K)
@@ -112,12 +111,7 @@ class KernelRidge(Regressor):
     def predict(self, X: Array) -> Array:
         """sum_m a_m k(x, x_m), (M,) or (M, n_outputs), for X (M, n), or k(x, x_m) (M, M_fit) if precomputed.
 
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        TypeError, ValueError
-            If X is not a matrix of finite numbers with the n features of `fit`.
+        Raises as `tinynn.estimator.check_features`.
         """
         X = check_features(self, X)
         K = X if self._is_precomputed() else self._gram(X, self.X_fit_)
@@ -131,9 +125,9 @@ class KernelRidge(Regressor):
 
     def _gram(self, X: Array, Y: Array = None) -> Array:
         if function := self._function():
-            xp, arguments = get_array_module(X), self.kernel_params or {}
+            arguments = self.kernel_params or {}
             rows = [[float(function(x, y, **arguments)) for y in (X if Y is None else Y)] for x in X]
-            return xp.asarray(rows, dtype=np.float64)
+            return check_array(rows, "the kernel's matrix", dtype=np.float64, like=X)
         gamma = 1 / X.shape[1] if self.gamma is None else self.gamma
         kernel: Any = self.kernel
         return get_kernel(kernel, gamma=gamma, degree=self.degree, coef0=self.coef0)(X, Y)
@@ -142,20 +136,3 @@ class KernelRidge(Regressor):
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self._is_precomputed()
         return tags
-
-
-def check_symmetric(xp: ModuleType, K: Array) -> None:
-    """Raise ValueError unless K is a square matrix with K = K' up to rounding."""
-    if K.shape[0] != K.shape[1]:
-        raise ValueError(
-            f"a precomputed kernel has shape {K.shape}; wanted k(x_i, x_j), a square matrix (M, M)"
-        )
-    tolerance = 1e-10 * float(xp.abs(K).max())
-    for i in range(0, len(K), ROWS):
-        difference = xp.abs(K[i : i + ROWS] - K[:, i : i + ROWS].T)
-        if difference.max() > tolerance:
-            row, column = divmod(int(difference.argmax()), len(K))
-            raise ValueError(
-                f"the kernel is not symmetric: K[{i + row}, {column}] is {float(K[i + row, column]):g}, "
-                f"K[{column}, {i + row}] is {float(K[column, i + row]):g}"
-            )

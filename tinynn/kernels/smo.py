@@ -183,6 +183,7 @@ def _solve_free(K: np.ndarray, e: np.ndarray, c: np.ndarray, low: np.ndarray, hi
             break
         u, v = uv.T
         s = u - v * (u.sum() / v.sum())
+        s -= s.mean()  # where K is singular, u and v are huge, and the sum that is left is their rounding
         end = np.where(s > 0, high[free], low[free])
         room = np.abs(end - c[free]) / np.maximum(np.abs(s), 1e-300)
         t = min(1.0, room.min())

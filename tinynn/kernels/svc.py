@@ -10,8 +10,9 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module, to_numpy
 from tinynn.estimator import Classifier, check_features, check_is_fitted, check_samples, warn_not_converged
-from tinynn.kernels.functions import KERNELS, Kernel, get_kernel
+from tinynn.kernels.base import Kernel
 from tinynn.kernels.gram import Function, gram, gram_rows, part, whole_gram
+from tinynn.kernels.names import get_kernel
 from tinynn.kernels.smo import smo
 from tinynn.validation import check_integer, check_number
 
@@ -123,7 +124,7 @@ class SVC(Classifier):
         TypeError, ValueError
             If X is not finite numbers, y not one label per sample of at least two classes, or a
             parameter is unknown or out of its range; if a precomputed or callable kernel is none: not
-            symmetric, or not positive semidefinite.
+            symmetric, or not positive semidefinite (seen on a subset if memory is short of the matrix).
         """
         C = check_number(self.C, "C", low=0, high=np.inf, closed="neither")
         tol = check_number(self.tol, "tol", low=0, high=2, closed="neither")
@@ -232,11 +233,6 @@ class SVC(Classifier):
                     f"X is no precomputed kernel: it has shape {X.shape}; wanted k(x_i, x_j), (M, M)"
                 )
             return self.kernel
-        if not isinstance(self.kernel, str) or self.kernel not in KERNELS:
-            known = ", ".join(map(repr, KERNELS))
-            raise ValueError(
-                f'kernel must be a Kernel, a function, "precomputed" or one of {known}; got {self.kernel!r}'
-            )
         return get_kernel(self.kernel, gamma=self._resolve_gamma(X), degree=self.degree, coef0=self.coef0)
 
     def _resolve_gamma(self, X: Array) -> float:

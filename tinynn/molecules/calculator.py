@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinynn.backend import Array, asarray, to_numpy
+from tinynn.molecules.geometry import check_atomic_numbers
 from tinynn.molecules.units import check_energy_unit, convert_energy, import_ase
 from tinynn.validation import check_array
 
@@ -92,20 +93,6 @@ class ModelCalculator:
         E = check_array(to_numpy(E), "the model's energy", shape=R.shape[:1], dtype=np.float64)
         F = check_array(to_numpy(F), "the model's force", shape=R.shape, dtype=np.float64)
         return convert_energy(E, self.energy_unit), convert_energy(F, self.energy_unit)
-
-
-def check_atomic_numbers(z: Sequence[int] | Array) -> np.ndarray:
-    """`z` as integers (N,).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are no positive integers.
-    """
-    a = check_array(to_numpy(z), "z", ndim=1)
-    if ((a % 1 != 0) | (a < 1)).any():
-        raise ValueError(f"z has to hold atomic numbers, integers from 1; got {a.tolist()}")
-    return a.astype(np.int64)
 
 
 def check_atoms(atoms: Any, z: np.ndarray) -> None:

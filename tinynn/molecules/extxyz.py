@@ -20,7 +20,8 @@ import numpy as np
 from tinynn.backend import Array, to_numpy
 from tinynn.data import Configurations
 from tinynn.files import check_folder, replace_file
-from tinynn.molecules.calculator import check_atomic_numbers, check_atoms
+from tinynn.molecules.calculator import check_atoms
+from tinynn.molecules.geometry import check_atomic_numbers
 from tinynn.molecules.units import check_energy_unit, convert_energy, import_ase
 from tinynn.validation import check_array, check_same_length
 
@@ -119,7 +120,7 @@ def read_extxyz(
     try:
         with open(path, encoding="utf-8") as file:
             frames = import_ase("ase.io").read(file, index=":", format="extxyz")
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:  # ASE raises any of them
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:  # ASE's
         raise ValueError(f"{name} is truncated or no extended XYZ file ({error})") from error
     if not frames:
         raise ValueError(f"{name} holds no configuration")
@@ -149,6 +150,7 @@ def _collect(frames: Sequence[Any], key: str, name: str) -> np.ndarray | None:
 
 def _stored_unit(frames: Sequence[Any], given: str | None, name: str) -> str:
     """The unit that every frame, or else `given`, says the energies have."""
+    unit = given
     for m, atoms in enumerate(frames):
         stated = atoms.info.get("energy_unit", given)
         if stated is None:
@@ -156,7 +158,7 @@ def _stored_unit(frames: Sequence[Any], given: str | None, name: str) -> str:
                 f"{name} does not say in which unit its energies are (energy_unit= in frame {m}); "
                 'pass stored_unit=, for example "eV" if ASE wrote the file'
             )
-        given = given or stated
-        if stated != given:
-            raise ValueError(f"frame {m} of {name} says energy_unit={stated}; wanted {given}")
-    return check_energy_unit(given, f"energy_unit in {name}")  # type: ignore[arg-type]
+        unit = unit or stated
+        if stated != unit:
+            raise ValueError(f"frame {m} of {name} says energy_unit={stated}; wanted {unit}")
+    return check_energy_unit(unit, f"energy_unit in {name}")  # type: ignore[arg-type]

@@ -14,7 +14,6 @@ other.
 from __future__ import annotations
 
 import itertools
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Self
@@ -23,7 +22,7 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.kernels import Kernel
-from tinynn.kernels.tiles import TileRows
+from tinynn.kernels.tiles import TileRows, stored
 from tinynn.molecules.geometry import check_atomic_numbers
 from tinynn.molecules.groups import Action, check_group
 
@@ -54,20 +53,19 @@ class MoleculeKernel(Kernel):
     def _ndim(self) -> tuple[int, ...]:
         return (3,)
 
-    @abstractmethod
     def _matrix(self, X: Array, Y: Array) -> Array:
         """The Gram matrix k(x_i, y_j), (M, M')."""
+        raise NotImplementedError
 
     def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
-        K = self._matrix(X, Y)
-        return lambda rows, _: lambda columns: K[rows, columns]
+        return stored(self._matrix(X, Y))
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         blocks = [X[m : m + 32] for m in range(0, len(X), 32)]  # fewer calls; a little is computed in vain
         return xp.concatenate([xp.diagonal(self._matrix(block, block)) for block in blocks])
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
-        all_samples, dK = slice(0, len(X)), self._dtheta(xp, X)
+        all_samples, dK = slice(0, len(X)), self._dtheta(xp, X, X)
         below = xp.tril(W(all_samples, len(X))(all_samples), -1)  # of W only the lower triangle is there
         return (2 * xp.einsum("ij,ijp->p", below, dK) + xp.einsum("i,iip->p", W_diag, dK)).tolist()
 
@@ -105,10 +103,11 @@ class FeatureKernel(MoleculeKernel):
         if not callable(self.features):
             raise TypeError(f"features must be callable; got {self.features!r}")
 
-    def _matrix(self, X: Array, Y: Array) -> Array:
-        return self.kernel(
-            self.features(X), None if Y is X else self.features(Y)
-        )  # K(Phi(X), Phi(Y))  S3 21.1
+    def _features(self, X: Array, Y: Array) -> tuple[Array, Array | None]:
+        return self.features(X), None if Y is X else self.features(Y)
+
+    def _tiles(self, xp: ModuleType, X: Array, Y: Array) -> TileRows:
+        return self.kernel._tiles(*self.kernel._check(*self._features(X, Y)))  # K(Phi(X), Phi(Y))  S3 21.1
 
     def _diag(self, xp: ModuleType, X: Array) -> Array:
         return self.kernel.diag(self.features(X))
@@ -120,8 +119,8 @@ class FeatureKernel(MoleculeKernel):
         J = self.features.jacobian(X)
         return (dk @ J.reshape(*J.shape[:2], -1)).reshape(*dk.shape[:2], *J.shape[2:])  # dk/dphi dphi/dR
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        return self.kernel.dtheta(self.features(X))
+    def _dtheta(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        return self.kernel.dtheta(*self._features(X, Y))
 
     def _theta_gradient(self, xp: ModuleType, X: Array, W: TileRows, W_diag: Array) -> list[float]:
         return self.kernel._theta_gradient(xp, self.features(X), W, W_diag)
@@ -181,9 +180,9 @@ class SymmetrizedKernel(MoleculeKernel):
         terms = self._terms(X, Y)
         return sum(self.kernel.dx(*term) for term in terms) / len(terms)
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
-        M, terms = len(X), self._terms(X, X)
-        return sum(self.kernel.dtheta(xp.concatenate(term))[:M, M:] for term in terms) / len(terms)
+    def _dtheta(self, xp: ModuleType, X: Array, Y: Array) -> Array:
+        terms = self._terms(X, Y)
+        return sum(self.kernel.dtheta(*term) for term in terms) / len(terms)
 
 
 class AtomPairKernel(MoleculeKernel):
@@ -241,10 +240,10 @@ class AtomPairKernel(MoleculeKernel):
             dK[:, :, atoms] = dk.reshape(len(X), n, len(Y), n, -1).sum(axis=3).swapaxes(1, 2)
         return dK
 
-    def _dtheta(self, xp: ModuleType, X: Array) -> Array:
+    def _dtheta(self, xp: ModuleType, X: Array, Y: Array) -> Array:
         def of_element(atoms: list[int]) -> Array:
-            dk = self.kernel.dtheta(_points(X, atoms))
-            return dk.reshape(len(X), len(atoms), len(X), len(atoms), -1).sum(axis=(1, 3))
+            dk = self.kernel.dtheta(_points(X, atoms), _points(Y, atoms))
+            return dk.reshape(len(X), len(atoms), len(Y), len(atoms), -1).sum(axis=(1, 3))
 
         return sum(of_element(atoms) for atoms in self._elements(X))
 

@@ -26,7 +26,7 @@ from tinynn.backend import Array, to_numpy
 from tinynn.files import check_folder
 from tinynn.molecules.calculator import ModelCalculator, check_atoms
 from tinynn.molecules.on_the_fly_log import OnTheFlyLog, Step
-from tinynn.molecules.reference import Answer, ask, get_reference
+from tinynn.molecules.reference import Answer, ask, describe, get_reference
 from tinynn.molecules.units import import_ase
 from tinynn.validation import check_array, check_integer, check_number
 
@@ -34,7 +34,10 @@ RATTLE = 0.1  # Å, the standard deviation of the first displacements: forces of
 
 
 class GrowingModel(Protocol):
-    """What learning on the fly asks of a model; `EnergyForceRegressor` offers it."""
+    """What learning on the fly asks of a model; `EnergyForceRegressor` offers it.
+
+    To go on from a file, its repr has to state its parameters: by it the same model is known again.
+    """
 
     def fit(self, R: Array, E: Array, F: Array, z: Array, *, progress: bool) -> Any:
         """Learn from configurations R (M, N, 3) with energies (M,) and forces (M, N, 3)."""
@@ -46,7 +49,7 @@ class GrowingModel(Protocol):
         """Energies and forces."""
 
     def predict_variance(self, R: Array) -> tuple[Array, Array]:
-        """Variances of both."""
+        """Variances of both, (M,) and (M, N, 3)."""
 
 
 class LearningCalculator(ModelCalculator):
@@ -124,9 +127,11 @@ class LearningCalculator(ModelCalculator):
         super().calculate(atoms, properties, system_changes)
 
     def _standard_deviations(self, R: np.ndarray) -> tuple[float, np.ndarray]:
-        variances = (to_numpy(v) for v in self.model.predict_variance(R[None]))
-        E, F = (check_array(v, "the model's variance")[0] for v in variances)
-        return float(np.sqrt(E)), np.sqrt(F)
+        R = R[None]
+        E, F = (to_numpy(v) for v in self.model.predict_variance(R))
+        E = check_array(E, "the model's variance of the energy", shape=(1,))[0]
+        F = check_array(F, "the model's variance of the forces", shape=R.shape)[0]
+        return float(np.sqrt(max(E, 0))), np.sqrt(np.maximum(F, 0))  # below zero by rounding
 
 
 def learn_on_the_fly(
@@ -194,7 +199,8 @@ def learn_on_the_fly(
     ------
     TypeError, ValueError
         Bad arguments; atoms that are periodic, or have neither velocities nor a temperature; a file
-        that is damaged or of another run, or has more than `steps` steps.
+        that is damaged or of another run, or has more than `steps` steps; with a `path`, a model whose
+        repr is an address.
     RuntimeError
         If the reference fails; a note says in which step. With a `path`, the same call goes on once
         it works again.
@@ -214,13 +220,14 @@ def learn_on_the_fly(
         raise ValueError("atoms have no velocities: pass temperature= in K, or set their momenta")
     if path is not None:
         check_folder(path)
-    reference = get_reference(reference)
+        if " at 0x" in repr(model):
+            raise TypeError(f"model must have a repr of its parameters, to go on from path; got {model!r}")
     calculator = LearningCalculator(model, atoms.numbers, reference, threshold)
     check_atoms(atoms, calculator.z)
     seeded, rng = rng is not None, np.random.default_rng(rng)
     settings = {
         "model": repr(model),
-        "reference": type(reference).__name__,
+        "reference": describe(calculator.reference),
         "temperature": temperature,
         "friction": friction,
         "n_initial": n_initial,

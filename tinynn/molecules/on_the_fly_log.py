@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tinynn.files import replace_file
-from tinynn.molecules.reference import Answer, ask, get_reference
+from tinynn.molecules.reference import Answer, ask, describe, get_reference
 from tinynn.molecules.units import import_ase
 from tinynn.plotting import get_pyplot
 from tinynn.validation import check_integer
@@ -125,6 +125,7 @@ class OnTheFlyLog:
         eV/Å.
     settings : mapping
         What else a run has to have in common with a file to go on from it; names and JSON values.
+        "reference" is what `compare` has to be given again, as a text.
 
     Attributes
     ----------
@@ -171,7 +172,7 @@ class OnTheFlyLog:
         Parameters
         ----------
         reference : ASE calculator, optional
-            By default ASE's EMT.
+            The one of the run, by default ASE's EMT.
         every : int
             Every how many steps; those at which it was asked already are left out.
         progress : bool
@@ -180,12 +181,15 @@ class OnTheFlyLog:
         Raises
         ------
         ValueError
-            If no step is left.
+            If it is not the reference of the run, by class and parameters, or no step is left.
         RuntimeError
             If the reference fails.
         """
         every = check_integer(every, "every", low=1)
         reference = get_reference(reference)
+        given, wanted = describe(reference), self.settings.get("reference")
+        if wanted not in (None, given):
+            raise ValueError(f"reference is {given}; wanted that of the run, {wanted}")
         chosen = [k for k in range(every, len(self.steps), every) if not self.steps[k].asked]
         if not chosen:
             raise ValueError(
@@ -234,6 +238,7 @@ class OnTheFlyLog:
             If it is damaged, no such file, or one of another run; says in what it differs.
         """
         name = repr(os.fspath(path))
+        damaged = f"{name} is damaged or does not keep a run of learn_on_the_fly"
         try:
             with open(path, "rb") as file:
                 arrays = dict(np.load(file, allow_pickle=False))
@@ -244,16 +249,19 @@ class OnTheFlyLog:
             learned = [
                 Answer(*row) for row in zip(*(arrays[f"learned_{f}"] for f in Answer._fields), strict=True)
             ]
+            if not (isinstance(identity, dict) and steps and learned):
+                raise ValueError("it holds no run")
         except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
-            raise ValueError(
-                f"{name} is damaged or does not keep a run of learn_on_the_fly ({error})"
-            ) from error
+            raise ValueError(f"{damaged} ({error})") from error
         own = json.loads(json.dumps(self._identity()))
         differs = [f"{k}: {identity.get(k)} there, {v} here" for k, v in own.items() if identity.get(k) != v]
         if differs:
             raise ValueError(f"{name} keeps another run ({'; '.join(differs)})")
+        try:
+            rng.bit_generator.state = state
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            raise ValueError(f"{damaged} (its state of rng: {error})") from error
         self.steps, self.learned = steps, learned
-        rng.bit_generator.state = state
 
     def plot(self, comparison: Comparison | None = None, axes: Any = None) -> Any:
         """Draw energy, uncertainty and calls of the reference against time.

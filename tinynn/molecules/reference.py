@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,13 @@ def get_reference(calculator: Any = None) -> Any:
     if not isinstance(calculator, base):
         raise TypeError(f"reference must be an ASE calculator; got {calculator!r}")
     return calculator
+
+
+def describe(reference: Any) -> str:
+    """Class and parameters of a reference: what it answers depends on them, not on where its files lie."""
+    parameters = getattr(reference, "parameters", None) or {}
+    listed = ", ".join(f"{name}={value!r}" for name, value in sorted(parameters.items()))
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", f"{type(reference).__name__}({listed})")
 
 
 def ask(reference: Any, atoms: Any) -> Answer:

@@ -24,12 +24,14 @@ BLOCK = 2**16  # elements of an array (..., i, j, k): about as large as stays in
 
 def cosine_cutoff(r: Array, cutoff: float) -> Array:
     """Behler's f_c(r): 1 at distance zero, smoothly down to 0 at the cutoff, 0 beyond; elementwise."""
+    cutoff = float(cutoff)  # a scalar of NumPy would turn float32 into float64
     xp = get_array_module(r)
     return xp.where(r < cutoff, 0.5 * (xp.cos(np.pi / cutoff * r) + 1), 0)
 
 
 def cosine_cutoff_derivative(r: Array, cutoff: float) -> Array:
     """The derivative df_c/dr, elementwise."""
+    cutoff = float(cutoff)
     xp = get_array_module(r)
     return xp.where(r < cutoff, -0.5 * np.pi / cutoff * xp.sin(np.pi / cutoff * r), 0)
 
@@ -130,6 +132,7 @@ class RadialSymmetryFunctions(SymmetryFunctions):
 
     def _parameters(self, r: Array) -> tuple[Array, Array, Array]:
         eta, r_s = _columns(eta=self.eta, r_s=self.r_s)
+        check_number(min(eta), "eta", low=0)
         xp = get_array_module(r)
         return r[..., None], xp.asarray(eta, dtype=r.dtype), xp.asarray(r_s, dtype=r.dtype)
 
@@ -215,6 +218,7 @@ class AngularSymmetryFunctions(SymmetryFunctions):
         xp = get_array_module(r)
         f_c, df_c = cosine_cutoff(r, self.cutoff), cosine_cutoff_derivative(r, self.cutoff)
         for eta, zeta, lam in zip(*_columns(eta=self.eta, zeta=self.zeta, lam=self.lam), strict=True):
+            check_number(eta, "eta", low=0)
             check_number(zeta, "zeta", low=1)
             check_number(lam, "lam", low=-1, high=1)
             gaussian = xp.exp(-eta * r * r)
