@@ -273,11 +273,14 @@ def test_a_single_configuration_is_one_sample_without_its_axis(targets):
 def test_many_samples_are_predicted_in_batches(monkeypatch):
     model = EnergyForceRegressor().fit(*coulomb(6))
     R, *_ = coulomb(11, seed=1)
-    expected = model.predict(R)
+    expected = *model.predict(R), *model.predict_variance(R)
     monkeypatch.setattr(derivative_kernel, "BATCH", 100)
     monkeypatch.setattr(force_field, "BLOCK", 4)
-    for found, whole in zip(model.predict(R), expected, strict=True):
+    jacobian, held = inverse_distances.jacobian, []
+    monkeypatch.setattr(inverse_distances, "jacobian", lambda R: held.append(len(R)) or jacobian(R))
+    for found, whole in zip((*model.predict(R), *model.predict_variance(R)), expected, strict=True):
         assert_allclose(found, whole, rtol=1e-12)
+    assert held == 2 * [4, 4, 3]
 
 
 def test_configurations_may_be_lists_of_integers_or_float32():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -13,7 +13,7 @@ from tinynn.molecules.features import Features
 from tinynn.molecules.geometry import check_positions
 from tinynn.validation import check_array
 
-BLOCK = 256  # configurations whose Jacobians predict holds at a time
+BLOCK = 256  # configurations whose Jacobians a prediction holds at a time
 
 
 class ForceField(Estimator):
@@ -57,9 +57,13 @@ class ForceField(Estimator):
         TypeError, ValueError
             If R has another shape than in `fit`, or two atoms coincide.
         """
+        return self._in_blocks(self._predict, R)
+
+    def _in_blocks(self, predict: Callable[[Array], tuple[Array, Array]], R: Array) -> tuple[Array, Array]:
+        """What `predict` says of R (M, N, D) or (N, D), which is checked, a block at a time."""
         R = self._check_positions(R)
         samples = R.reshape(-1, *self._shape)
-        blocks = [self._predict(samples[i : i + BLOCK]) for i in range(0, len(samples), BLOCK)]
+        blocks = [predict(samples[i : i + BLOCK]) for i in range(0, len(samples), BLOCK)]
         E, F = (self.xp.concatenate(parts) for parts in zip(*blocks, strict=True))
         return (E, F) if R.ndim == 3 else (E[0], F[0])
 

@@ -196,14 +196,7 @@ class EnergyForceRegressor(ForceField):
         NotFittedError, TypeError, ValueError
             As `predict`.
         """
-        R = self._check_positions(R).astype(np.float64)
-        samples = R.reshape(-1, *self._shape)
-        if self._mean is None:
-            self._mean = self._system.covariance_of_mean_energy()
-        copies = renumbered_copies(self.features, samples, self.permutations_)
-        variance = self.amplitude_ * self._system.variance(copies, self._mean)
-        E, F = variance[:, 0], variance[:, 1:].reshape(samples.shape)
-        return (E, F) if R.ndim == 3 else (E[0], F[0])
+        return self._in_blocks(self._predict_variance, R)
 
     @property
     def _weights(self) -> Array:
@@ -214,6 +207,13 @@ class EnergyForceRegressor(ForceField):
         E, gradient = expand(self.kernel_, self.features(R), *self._expansion)
         J = self.features.jacobian(R).reshape(*gradient.shape, -1)
         return E + self.constant_, -(gradient[:, None] @ J).reshape(R.shape)  # F = -dE/dR      S3 19.1
+
+    def _predict_variance(self, R: Array) -> tuple[Array, Array]:
+        if self._mean is None:
+            self._mean = self._system.covariance_of_mean_energy()
+        copies = renumbered_copies(self.features, R.astype(np.float64), self.permutations_)
+        variance = self.amplitude_ * self._system.variance(copies, self._mean)
+        return variance[:, 0], variance[:, 1:].reshape(R.shape)
 
     def _solve(self) -> None:
         """The coefficients of all observations, and what predictions need of them."""
