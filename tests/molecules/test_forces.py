@@ -367,14 +367,15 @@ def test_update_with_more_directions_than_fit_is_refused():
     model = EnergyForceRegressor(features=SHORT_SIGHTED).fit(R[:1], E[:1], F[:1])
     before = model.predict(R)[1]
     with pytest.raises(ValueError, match=r"^R has a configuration whose .* 6 directions of .* with 3$"):
-        model.update(R[1:], E[1:], F[1:])
+        model.update(R, E, F)
     assert_array_equal(model.predict(R)[1], before)
 
 
-def test_update_learns_from_what_fit_did():
+@pytest.mark.parametrize("targets", ["both", "energies"])
+def test_update_learns_from_what_fit_did(targets):
     R, E, F = coulomb(6)
     model = EnergyForceRegressor(length_scale=2.0).fit(R[:4], E[:4], F[:4])
-    model.set_params(targets="both").update(R[4:], E[4:], F[4:])
+    model.set_params(targets=targets).update(R[4:], E[4:], F[4:])
     fresh = EnergyForceRegressor(length_scale=2.0).fit(R, E, F)
     assert_allclose(model.predict(R)[1], fresh.predict(R)[1], rtol=1e-6, atol=1e-8)
 

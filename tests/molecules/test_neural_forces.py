@@ -317,9 +317,9 @@ def test_files_of_another_kind_are_refused(tmp_path):
         with pytest.raises(ValueError, match=words):
             NeuralForceField(**parameters).load(path)
     field = NeuralForceField((8, 8), Tanh)
-    with pytest.raises(ValueError, match=r"backend must be.*torch"):
+    with pytest.raises(ValueError, match=r"^backend must be.*torch"):
         field.load(path, backend="torch")
-    with pytest.raises(TypeError, match=r"activation must make a layer.*got 'tanh'"):
+    with pytest.raises(TypeError, match=r"^activation must make a layer.*got 'tanh'"):
         NeuralForceField((8, 8), "tanh").load(path)
     tensors, metadata = load_tensors(path)
     for name in ("energy", "network.0.2.weight", "shape"):
