@@ -159,6 +159,8 @@ for _name in _METHODS.split():
 for _name in _ATTRIBUTES.split():
     setattr(ndarray, _name, property(lambda self, name=_name: getattr(self._host, name)))
 ndarray.T = property(lambda self: ndarray(self._host.T))
+ndarray.mT = property(lambda self: ndarray(self._host.mT))
+ndarray.base = property(lambda self: self._host.base)
 
 linalg = SimpleNamespace(**{name: _function(getattr(np.linalg, name)) for name in _LINALG.split()})
 _API = {name: _function(getattr(np, name)) for name in _FUNCTIONS.split()}

@@ -17,9 +17,19 @@ PACKAGES = ("tinynn", "lessons", "benchmarks")
 # A room imports from its own floor and from those below. A new module gets its place here.
 FLOORS = (
     {"backend"},
-    {"validation", "files", "plotting", "results"},
+    {"validation", "files", "plotting", "results", "recording"},
     {"linalg", "nn", "metrics", "estimator", "preprocessing", "probability"},
-    {"optim", "data", "datasets", "training", "callbacks", "checkpoint", "gradcheck", "autodiff"},
+    {
+        "optim",
+        "data",
+        "datasets",
+        "training",
+        "training_step",
+        "callbacks",
+        "checkpoint",
+        "gradcheck",
+        "autodiff",
+    },
     {"model_selection", "decomposition", "linear_model", "kernels", "molecules", "graphs"},
 )
 FLOOR = {f"tinynn.{room}": level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -47,13 +47,10 @@ def on_both(device, scenario):
 
 
 @every_layer
-@pytest.mark.parametrize("bound", [False, True], ids=["unbound", "bound"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_layers(device, case, bound, dtype):
+def test_layers(device, case, dtype):
     def scenario(backend):
         model = network(case, 3, dtype=dtype, backend=backend)
-        if bound:
-            model.bind(X.shape, model.dtype)
         inputs = asarray(X, backend, dtype)
         Y = model.forward(inputs)
         dX = model.backward(Y + 1)

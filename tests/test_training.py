@@ -105,7 +105,7 @@ class Recorder(Layer):
     """Passes its input on and remembers the batches."""
 
     def __init__(self):
-        self.batches, self.bound = [], []
+        self.batches = []
 
     def forward(self, X):
         if self.training:
@@ -115,10 +115,6 @@ class Recorder(Layer):
     def backward(self, dY):
         return dY
 
-    def bind(self, shape, dtype):
-        self.bound.append(shape)
-        return shape
-
 
 def test_the_last_batch_may_be_smaller_and_every_sample_comes_once_an_epoch():
     X, y = line_data(M=40)
@@ -127,12 +123,6 @@ def test_the_last_batch_may_be_smaller_and_every_sample_comes_once_an_epoch():
     assert [len(batch) for batch in recorder.batches] == [16, 16, 8] * 2
     for epoch in (recorder.batches[:3], recorder.batches[3:]):
         np.testing.assert_array_equal(np.sort(np.concatenate(epoch), axis=0), np.sort(X, axis=0))
-
-
-def test_buffers_are_made_once_a_batch_size_not_once_a_step():
-    recorder = Recorder()
-    train(Sequential(recorder, Dense(1, 1), rng=0), line_data(M=100), epochs=2)  # 6 batches of 16, one of 4
-    assert recorder.bound == [(16, 1), (4, 1)] * 2
 
 
 def test_a_batch_larger_than_the_data_is_all_of_them():

@@ -131,16 +131,19 @@ class DataLoader:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
+    def rows(self) -> list[Array]:
+        """The row numbers of every batch of the next epoch."""
+        X, size = self.dataset.X, self.batch_size
+        order = _random_order(X, self.rng) if self.shuffle else get_array_module(X).arange(len(X))
+        return [order[start : start + size] for start in range(0, len(self) * size, size)]
+
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
-        X, y, size = self.dataset.X, self.dataset.y, self.batch_size
-        starts = range(0, len(self) * size, size)
+        X, y = self.dataset.X, self.dataset.y
         if not self.shuffle:
-            for start in starts:
-                yield X[start : start + size], y[start : start + size]
+            size = self.batch_size
+            yield from (self.dataset[i * size : (i + 1) * size] for i in range(len(self)))
             return
-        order = _random_order(X, self.rng)
-        for start in starts:
-            rows = order[start : start + size]
+        for rows in self.rows():
             yield X.take(rows, axis=0), y.take(rows, axis=0)
 
 

@@ -74,7 +74,8 @@ class CosineDecay(Schedule):
 class Optimizer(OnBackend):
     """What the rules share: the rate, the step count t, and state vectors shaped like theta.
 
-    A rule of your own names its `vectors` and defines `update`, which changes theta in place.
+    A rule of your own names its `vectors` and defines `update`, which changes theta in place; if more than
+    the rate depends on t, also `coefficients`.
     """
 
     vectors: tuple[str, ...] = ()
@@ -94,18 +95,18 @@ class Optimizer(OnBackend):
             At the first step, if theta and grad differ in library, shape or dtype; later, if one of
             them is not the size that the state was made for.
         """
-        if self.scratch is None:
-            self._start(theta, grad)
-        elif not theta.shape == grad.shape == self.scratch.shape:
-            raise ValueError(
-                f"theta has shape {theta.shape} and grad {grad.shape}, but this optimizer began with "
-                f"{self.scratch.shape}; use a new optimizer for every network"
-            )
-        lr = check_number(self.lr(self.t), "lr(t)", low=0, closed="left") if callable(self.lr) else self.lr
-        self.t += 1
-        self.update(theta, grad, lr)
+        self.start(theta, grad)
+        self.update(theta, grad, *self.advance())
 
-    def _start(self, theta: Array, grad: Array) -> None:
+    def start(self, theta: Array, grad: Array) -> None:
+        """Make the state for theta and grad, or make sure that it is theirs; errors as in `step`."""
+        if self.scratch is not None:
+            if not theta.shape == grad.shape == self.scratch.shape:
+                raise ValueError(
+                    f"theta has shape {theta.shape} and grad {grad.shape}, but this optimizer began with "
+                    f"{self.scratch.shape}; use a new optimizer for every network"
+                )
+            return
         for name, x in (("theta", theta), ("grad", grad)):
             if not hasattr(x, "dtype"):
                 raise TypeError(f"{name} must be an array, such as model.{name}; got {type(x).__name__}")
@@ -121,8 +122,18 @@ class Optimizer(OnBackend):
             if getattr(self, name, None) is None:
                 setattr(self, name, self.xp.zeros_like(theta))
 
-    def update(self, theta: Array, grad: Array, lr: float) -> None:
-        """One step of size lr; self.t counts from 1 here."""
+    def advance(self) -> tuple[float, ...]:
+        """Count one step more; its `coefficients`."""
+        lr = check_number(self.lr(self.t), "lr(t)", low=0, closed="left") if callable(self.lr) else self.lr
+        self.t += 1
+        return self.coefficients(lr)
+
+    def coefficients(self, lr: float) -> tuple[float, ...]:
+        """The numbers that `update` takes in step self.t = 1, 2, ...; by default the rate alone."""
+        return (lr,)
+
+    def update(self, theta: Array, grad: Array, *coefficients: Any) -> None:
+        """Change theta by one step."""
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def _decayed(self, theta: Array, grad: Array) -> Array:
@@ -199,7 +210,7 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.vectors = ("velocity",) if momentum else ()
 
-    def update(self, theta: Array, grad: Array, lr: float) -> None:
+    def update(self, theta: Array, grad: Array, lr: Any) -> None:
         xp, change = self.xp, self.scratch
         grad = self._decayed(theta, grad)
         if not self.momentum:
@@ -226,7 +237,7 @@ class Adagrad(Optimizer):
         super().__init__(lr, weight_decay)
         self.eps = check_number(eps, "eps", low=0, closed="neither")
 
-    def update(self, theta: Array, grad: Array, lr: float) -> None:
+    def update(self, theta: Array, grad: Array, lr: Any) -> None:
         xp, change = self.xp, self.scratch
         grad = self._decayed(theta, grad)
         self.sum_squares += xp.multiply(grad, grad, out=change)
@@ -250,7 +261,7 @@ class RMSProp(Optimizer):
         self.alpha = check_number(alpha, "alpha", low=0, high=1, closed="left")
         self.eps = check_number(eps, "eps", low=0, closed="neither")
 
-    def update(self, theta: Array, grad: Array, lr: float) -> None:
+    def update(self, theta: Array, grad: Array, lr: Any) -> None:
         xp, change = self.xp, self.scratch
         grad = self._decayed(theta, grad)
         xp.multiply(grad, grad, out=change)
@@ -281,7 +292,7 @@ class Adadelta(Optimizer):
         self.rho = check_number(rho, "rho", low=0, high=1, closed="left")
         self.eps = check_number(eps, "eps", low=0, closed="neither")
 
-    def update(self, theta: Array, grad: Array, lr: float) -> None:
+    def update(self, theta: Array, grad: Array, lr: Any) -> None:
         xp = self.xp
         grad = self._decayed(theta, grad)
         self.mean_square *= self.rho
@@ -335,23 +346,26 @@ class Adam(Optimizer):
         self.betas = beta1, beta2
         self.eps = check_number(eps, "eps", low=0, closed="neither")
 
-    def update(self, theta: Array, grad: Array, lr: float) -> None:
-        self._adam(theta, self._decayed(theta, grad), lr)
-
-    def _adam(self, theta: Array, grad: Array, lr: float) -> None:
-        xp, change = self.xp, self.scratch
+    def coefficients(self, lr: float) -> tuple[float, ...]:
         beta1, beta2 = self.betas
         weights1 = (1 - beta1**self.t) / (1 - beta1)
         weights2 = math.sqrt((1 - beta2**self.t) / (1 - beta2))
+        # η m / (√v + ε) with m = sum_g / weights1 and √v = √sum_g2 / weights2
+        return beta1, beta2, self.eps * weights2, lr * weights2 / weights1
+
+    def update(self, theta: Array, grad: Array, beta1: Any, beta2: Any, eps: Any, rate: Any) -> None:
+        self._adam(theta, self._decayed(theta, grad), beta1, beta2, eps, rate)
+
+    def _adam(self, theta: Array, grad: Array, beta1: Any, beta2: Any, eps: Any, rate: Any) -> None:
+        xp, change = self.xp, self.scratch
         self.sum_g *= beta1
         self.sum_g += grad
         self.sum_g2 *= beta2
         self.sum_g2 += xp.multiply(grad, grad, out=change)
-        # η m / (√v + ε) with m = sum_g / weights1 and √v = √sum_g2 / weights2
         xp.sqrt(self.sum_g2, out=change)
-        change += self.eps * weights2
+        change += eps
         xp.divide(self.sum_g, change, out=change)
-        change *= lr * weights2 / weights1
+        change *= rate
         theta -= change
 
 
@@ -370,6 +384,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(lr, betas, eps, weight_decay)
 
-    def update(self, theta: Array, grad: Array, lr: float) -> None:
-        theta *= 1 - lr * self.weight_decay
-        self._adam(theta, grad, lr)
+    def coefficients(self, lr: float) -> tuple[float, ...]:
+        return 1 - lr * self.weight_decay, *super().coefficients(lr)
+
+    def update(self, theta: Array, grad: Array, decay: Any, *adam: Any) -> None:
+        theta *= decay
+        self._adam(theta, grad, *adam)

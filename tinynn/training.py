@@ -26,6 +26,7 @@ from tinynn.nn import (
     Softmax,
 )
 from tinynn.optim import SGD, Optimizer
+from tinynn.training_step import RecordedSteps, recordable
 from tinynn.validation import check_array, check_integer, check_number
 
 __all__ = [
@@ -189,22 +190,24 @@ def fit(
     if resume is not None:
         load_checkpoint(resume, training)
 
+    steps = None
+    if recordable(model, loss, optimizer):
+        steps = RecordedSteps(model, loss, optimizer, (data.X, data.y))
     history = training.history
-    try:
-        with tqdm(total=epochs, initial=training.epoch, disable=not progress, unit="epoch") as bar:
-            while training.epoch < epochs and not training.stopped:
-                history.train_loss.append(_run_epoch(training))
-                shown = {"train": f"{history.train_loss[-1]:.3g}"}
-                if held_out is not None:
-                    history.validation_loss.append(loss.compute(model.predict(held_out.X), held_out.y))
-                    shown["validation"] = f"{history.validation_loss[-1]:.3g}"
-                training.epoch += 1
-                bar.set_postfix(shown, refresh=False)
-                bar.update()
-                for callback in callbacks:
-                    training.stopped |= bool(callback.on_epoch_end(training))
-    finally:
-        model.unbind()
+    with tqdm(total=epochs, initial=training.epoch, disable=not progress, unit="epoch") as bar:
+        while training.epoch < epochs and not training.stopped:
+            history.train_loss.append(_run_epoch(training, steps))
+            shown = {"train": f"{history.train_loss[-1]:.3g}"}
+            if held_out is not None:
+                history.validation_loss.append(float(loss.compute(model.predict(held_out.X), held_out.y)))
+                shown["validation"] = f"{history.validation_loss[-1]:.3g}"
+            training.epoch += 1
+            bar.set_postfix(shown, refresh=False)
+            bar.update()
+            for callback in callbacks:
+                training.stopped |= bool(callback.on_epoch_end(training))
+            if steps is not None and callbacks:
+                steps.renew()
     for callback in callbacks:
         callback.on_train_end(training)
     return history
@@ -229,17 +232,37 @@ def _prepare(model: Sequential, loss: Loss, data: Dataset | tuple[Array, Array],
         raise type(error)(f"{name}: {error}") from error
 
 
-def _run_epoch(training: TrainingState) -> float:
+def _run_epoch(training: TrainingState, steps: RecordedSteps | None) -> float:
     """One pass over the batches; returns the mean of their losses, weighted by their sizes."""
-    model, loss, optimizer = training.model, training.loss, training.optimizer
+    batches, optimizer = training.loader.rows(), training.optimizer
+    if steps is None:
+        return _run_steps(training, batches)
+    theta, t = training.model.theta, optimizer.t
+    optimizer.start(theta, training.model.grad)
+    state = [theta, *(getattr(optimizer, name) for name in optimizer.vectors)]
+    before = [x.copy() for x in state]
+    losses = steps.run(batches)
+    if np.isfinite(losses).all() and training.model.xp.isfinite(theta).all():
+        sizes = map(len, batches)
+        total = sum(value * size for value, size in zip(losses.tolist(), sizes, strict=True))
+        return total / len(training.loader.dataset)
+    # once more from the beginning, up to the step that fails
+    optimizer.t = t
+    for x, old in zip(state, before, strict=True):
+        x[...] = old
+    return _run_steps(training, batches)
+
+
+def _run_steps(training: TrainingState, batches: Sequence[Array]) -> float:
+    """`_run_epoch` with a guard in every step."""
+    model, loss, optimizer, data = training.model, training.loss, training.optimizer, training.loader.dataset
     theta, grad, xp = model.theta, model.grad, model.xp
     before = theta.copy()
     total = 0.0
     last_finite = training.history.train_loss[-1] if training.history.train_loss else None
-    for step, (X, y) in enumerate(training.loader, 1):
-        if X.shape != model.bound:
-            model.bind(X.shape, model.dtype)
-        value = loss.compute(model.forward(X), y)
+    for step, rows in enumerate(batches, 1):
+        X, y = data[rows]
+        value = float(loss.compute(model.forward(X), y))
         model.matching("backward_parameters")(loss.backward())
         # the dot product can overflow before an entry does
         finite = math.isfinite(xp.dot(grad, grad)) or xp.isfinite(grad).all()

@@ -336,21 +336,6 @@ def test_values_outside_the_range_of_the_function_name_no_wrong_variable():
     assert report.diagnosis[0].startswith("X: wrong derivative of an elementwise layer"), report
 
 
-def test_buffers_of_a_bound_layer_are_not_used():
-    layer = Dense(4, 3, rng=0)
-    layer.bind((9, 4), np.dtype(np.float64))
-    before = layer.out.copy()
-    assert check_layer(layer, X).ok
-    np.testing.assert_array_equal(layer.out, before)
-    model = network(Sequential)
-    model.bind((9, 4), np.dtype(np.float64))
-    assert check_model(model, X, ONE_HOT, MeanSquaredError()).ok
-    assert model.bound == (9, 4)
-    model = network(LayerInsideWrong)
-    model.bind((9, 4), np.dtype(np.float64))
-    assert "SignOfInput" in check_model(model, X, ONE_HOT, MeanSquaredError()).diagnosis[0]
-
-
 def test_layers_may_share_a_random_stream():
     stream = np.random.default_rng(0)
     layer = Residual(Dropout(0.3, rng=stream), Dense(4, 4, rng=0), Dropout(0.3, rng=stream))

@@ -59,8 +59,7 @@ def data(M, seed):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("w_E", "w_F"), [(0.7, 1.9), (1.0, 0.0), (0.0, 1.0)])
-@pytest.mark.parametrize("bound", [False, True], ids=["unbound", "bound"])
-def test_the_gradient_of_the_loss_agrees_with_double_backward(activation, w_E, w_F, bound):
+def test_the_gradient_of_the_loss_agrees_with_double_backward(activation, w_E, w_F):
     R, E, F, mean, scale = data(7, seed=1)
     model, loss = network(activation), EnergyForceLoss(w_E, w_F)
     act = ACTIVATIONS[activation]
@@ -70,8 +69,6 @@ def test_the_gradient_of_the_loss_agrees_with_double_backward(activation, w_E, w
     state = {name.removeprefix("0."): torch.tensor(x) for name, x in model.state_dict().items()}
     twin.load_state_dict(state)
     X = rows(R, mean, scale)
-    if bound:
-        model.bind(X.shape, model.dtype)
     for _ in range(2):
         value = loss.forward(model.forward(X), np.column_stack([E, F.reshape(len(R), -1)]))
         model.backward_parameters(loss.backward())
@@ -132,7 +129,6 @@ def test_prediction_leaves_a_pending_step_alone():
     model, alone = network(), network()
     X, dY = rows(R, mean, scale), np.random.default_rng(0).standard_normal((5, 1 + N * D))
     for m in (model, alone):
-        m.bind(X.shape, m.dtype)
         Y = m.forward(X)
     model.grad[:] = 5
     np.testing.assert_array_equal(model.predict(X), Y)

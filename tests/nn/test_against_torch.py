@@ -17,7 +17,6 @@ EXTREMES = [-800.0, -745.0, -100.0, -36.0, -1.0, -1e-8, -0.0, 0.0, 1e-8, 1.0, 36
 
 every_layer = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS.keys())
 every_loss = pytest.mark.parametrize("case", LOSSES.values(), ids=LOSSES.keys())
-bound_or_not = pytest.mark.parametrize("bound", [False, True], ids=["unbound", "bound"])
 
 
 def assert_close(ours, torchs):
@@ -105,33 +104,9 @@ def test_layers_keep_float32(case):
 
 
 @every_layer
-def test_bound_layers_give_the_same_bits(case):
-    X, rng = inputs(2, case)
-    free, bound = case.build(X.shape[1]), case.build(X.shape[1])
-    bound.bind(X.shape, X.dtype)
-    for _ in range(2):
-        Y, Y_bound = free.forward(X), bound.forward(X)
-        np.testing.assert_array_equal(Y, Y_bound)
-        dY = rng.standard_normal(Y.shape)
-        dX_bound = bound.backward(dY)
-        np.testing.assert_array_equal(free.backward(dY), dX_bound)
-        parameters, others = named_parameters(free), named_parameters(bound)
-        for name in parameters:
-            np.testing.assert_array_equal(parameters[name][1], others[name][1])
-    assert np.shares_memory(bound.forward(X), Y_bound)
-    assert np.shares_memory(bound.backward(dY), dX_bound)
-    bound.unbind()
-    assert not np.shares_memory(bound.forward(X), Y_bound)
-    assert not np.shares_memory(bound.backward(dY), dX_bound)
-
-
-@every_layer
-@bound_or_not
-def test_layers_leave_their_inputs_alone_and_repeat_themselves(case, bound):
+def test_layers_leave_their_inputs_alone_and_repeat_themselves(case):
     X, rng = inputs(3, case)
     layer = case.build(X.shape[1])
-    if bound:
-        layer.bind(X.shape, X.dtype)
     dY = read_only(rng.standard_normal(layer.forward(read_only(X)).shape))
     dX = layer.backward(dY).copy()
     first = {name: gradient.copy() for name, (_, gradient) in named_parameters(layer).items()}
@@ -145,12 +120,9 @@ def test_layers_leave_their_inputs_alone_and_repeat_themselves(case, bound):
 
 
 @every_layer
-@bound_or_not
-def test_inference_copies_leave_a_pending_backward_alone(case, bound):
+def test_inference_copies_leave_a_pending_backward_alone(case):
     X, rng = inputs(4, case)
     layer, alone = case.build(X.shape[1]), case.build(X.shape[1])
-    if bound:
-        layer.bind(X.shape, X.dtype)
     Y, expected = layer.forward(X), alone.forward(X)
     dY = rng.standard_normal(Y.shape)
     layer.inference_copy().forward(10 * X[:1])
@@ -177,7 +149,6 @@ def test_backward_before_forward_names_the_layer(case):
 def test_layers_can_be_copied_between_forward_and_backward(case):
     X, rng = inputs(1, case)
     layer = case.build(X.shape[1])
-    layer.bind(X.shape, X.dtype)
     dY = rng.standard_normal(layer.forward(X).shape)
     twin = copy.deepcopy(layer)
     layer.forward(2 * X)

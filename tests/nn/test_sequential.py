@@ -134,11 +134,8 @@ def test_dropout_has_a_stream_of_its_own():
     [copy.deepcopy, copy.copy, lambda model: pickle.loads(pickle.dumps(model))],
     ids=["deepcopy", "copy", "pickle"],
 )
-@pytest.mark.parametrize("bound", [False, True], ids=["unbound", "bound"])
-def test_copies_are_independent_and_whole(duplicate, bound):
+def test_copies_are_independent_and_whole(duplicate):
     model = build()
-    if bound:
-        model.bind(X.shape, model.dtype)
     model.forward(X)
     model.backward(DY)
     twin = duplicate(model)
@@ -158,11 +155,8 @@ def test_copies_are_independent_and_whole(duplicate, bound):
 # Prediction
 
 
-@pytest.mark.parametrize("bound", [False, True], ids=["unbound", "bound"])
-def test_predict_leaves_a_pending_pass_alone(bound):
+def test_predict_leaves_a_pending_pass_alone():
     model, alone = build(), build()
-    if bound:
-        model.bind(X.shape, model.dtype)
     Y, expected = model.forward(X), alone.forward(X)
     model.predict(X[:2] + 1)
     model.predict(X + 1)
@@ -172,12 +166,9 @@ def test_predict_leaves_a_pending_pass_alone(bound):
     np.testing.assert_array_equal(model.grad, alone.grad)
 
 
-@pytest.mark.parametrize("bound", [False, True], ids=["unbound", "bound"])
 @pytest.mark.parametrize("last", [Dense(5, 2), Sigmoid(), ReLU(), Softmax(), Residual(Tanh())], ids=repr)
-def test_predictions_belong_to_the_caller(bound, last):
+def test_predictions_belong_to_the_caller(last):
     model = Sequential(Dense(3, 5), LeakyReLU(), last, rng=0)
-    if bound:
-        model.bind(X.shape, model.dtype)
     prediction = model.predict(X)
     kept = prediction.copy()
     model.predict(X + 1)
@@ -404,24 +395,18 @@ def test_a_layer_of_ones_own_works_like_the_others():
         np.testing.assert_array_equal(model.gradients()["1.weight"], model.layers[1].dw)
         assert np.shares_memory(model.layers[1].dw, model.grad)
         assert model.grad.all()
-    twin = copy.deepcopy(model)
-    twin.bind(X.shape, model.dtype)  # the custom layer and those after it stay unbound
-    assert_same([twin.forward(X), twin.predict(X)], [model.forward(X), model.predict(X)])
 
 
-def test_a_layer_of_ones_own_trains_bound_or_not():
+def test_a_layer_of_ones_own_trains():
     w = np.array([0.5, 2.0, 3.0])
     inputs = np.random.default_rng(0).standard_normal((40, 3))
-    for bound in (False, True):
-        model = Sequential(Scale(3), Residual(Scale(3)), dtype="float64")
-        if bound:
-            model.bind(inputs.shape, model.dtype)
-        loss, optimizer = MeanSquaredError(), SGD(0.05)
-        for _ in range(2000):
-            loss.forward(model.forward(inputs), inputs * w)
-            model.backward_parameters(loss.backward())
-            optimizer.step(model.theta, model.grad)
-        assert loss.forward(model.predict(inputs), inputs * w) < 1e-6
+    model = Sequential(Scale(3), Residual(Scale(3)), dtype="float64")
+    loss, optimizer = MeanSquaredError(), SGD(0.05)
+    for _ in range(2000):
+        loss.forward(model.forward(inputs), inputs * w)
+        model.backward_parameters(loss.backward())
+        optimizer.step(model.theta, model.grad)
+    assert loss.forward(model.predict(inputs), inputs * w) < 1e-6
 
 
 def test_a_gradient_of_the_wrong_shape_is_named():
@@ -560,15 +545,6 @@ def test_a_gradient_step_by_hand():
     model.theta -= 0.5 * model.grad
     assert model.theta is theta
     np.testing.assert_allclose(model.layers[0].W, before[:6].reshape(2, 3) - 0.5)
-
-
-def test_a_bound_network_takes_other_batches():
-    model = Sequential(ReLU(), Dense(3, 2), rng=0)
-    X = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
-    expected = model.forward(X[:1])
-    model.bind((5, 3), model.dtype)
-    np.testing.assert_array_equal(model.forward(X[:1]), expected)
-    assert model.bound is None
 
 
 def test_widths_are_checked_behind_layers_without_one():

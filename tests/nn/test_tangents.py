@@ -144,21 +144,6 @@ def test_tangents_keep_float32_and_their_arguments_and_repeat_themselves(case):
 
 
 @every_smooth_layer
-def test_bound_layers_have_the_same_tangents(case):
-    X, Xdot, draw = arguments(case, 2)
-    free, bound = case.build(X.shape[1]), case.build(X.shape[1])
-    bound.bind(X.shape, X.dtype)
-    upstream = draw(free.forward(X))
-    for _ in range(2):
-        expected, _ = all_tangents(free, X, Xdot, lambda Y: upstream)
-        found, _ = all_tangents(bound, X, Xdot, lambda Y: upstream)
-        for a, b in zip(expected[:3], found[:3], strict=True):
-            np.testing.assert_array_equal(a, b)
-        for name, gradient in expected[3].items():
-            np.testing.assert_array_equal(gradient, found[3][name])
-
-
-@every_smooth_layer
 def test_tangents_on_a_foreign_library(case, device):
     X, Xdot, draw = arguments(case, 3, n=3)
     model = network(case, 3, dtype="float64")

@@ -102,7 +102,6 @@ class LayerSubject(Subject):
 
     def __init__(self, layer: Layer, X: np.ndarray) -> None:
         self.layer = copy.deepcopy(layer)
-        self.layer.unbind()
         self.arguments = {"X": X.copy()}
 
     def layers(self) -> list[Layer]:
@@ -176,7 +175,6 @@ class ModelSubject(Subject):
 
     def __init__(self, model: Sequential, X: np.ndarray, target: np.ndarray, loss: Loss) -> None:
         self.model, self.loss = copy.deepcopy(model), copy.deepcopy(loss)
-        self.model.unbind()
         self.arguments = {"X": X.copy(), "target": np.array(target)}
 
     def layers(self) -> list[Layer]:

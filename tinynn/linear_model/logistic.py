@@ -182,7 +182,7 @@ class Objective:
 
     def __call__(self, theta: Array) -> tuple[float, Array]:
         """L and dL/dtheta (n, K)."""
-        L = self.loss.compute(self.X @ theta, self.Y)  # S4 (33)
+        L = float(self.loss.compute(self.X @ theta, self.Y))  # S4 (33)
         L += float(self.decay @ (theta**2).sum(axis=1)) / 2
         return L, self.X.T @ self.loss.backward() + self.decay[:, None] * theta  # S4 (34)
 

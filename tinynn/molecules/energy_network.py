@@ -53,6 +53,7 @@ class EnergyAndForces(Chain):
     """
 
     J, g = Cached(), Cached()
+    recordable = False
 
     def __init__(self, *layers: Layer, n_coordinates: int) -> None:
         super().__init__(*layers)
@@ -107,10 +108,6 @@ class EnergyAndForces(Chain):
             raise ValueError(f"{self!r} wants {self.n_in} inputs but is given {shape[1]}")
         return shape[0], 1 + self.n_coordinates
 
-    def bind(self, shape: Shape, dtype: np.dtype) -> Shape:
-        super().bind((shape[0], self.n_features), dtype)
-        return self.output_shape(shape)
-
     def __repr__(self) -> str:
         return f"{super().__repr__()[:-1]}, n_coordinates={self.n_coordinates})"
 
@@ -135,13 +132,13 @@ class EnergyForceLoss(Loss):
             raise ValueError(f"prediction has shape {shape}; wanted [e, f], (any, 2 or more)")
         return super().check_target(target, shape, dtype)
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        xp, M = self._keep(prediction, target)
+    def compute(self, prediction: Array, target: Array) -> Array:
+        xp = self._keep(prediction, target)
         error = prediction - target
         weights = xp.full_like(error[:1], self.force_weight / (error.shape[1] - 1))
         weights[:, 0] = self.energy_weight
         self.weighted_error = weights * error
-        return float(xp.vdot(self.weighted_error, error)) / M
+        return self._mean(self.weighted_error * error)
 
     def backward(self) -> Array:
         return self.weighted_error * (2 / len(self.weighted_error))

@@ -17,20 +17,20 @@ from tinynn.nn.layers import Cached, Layer, Shape
 from tinynn.validation import check_number
 
 
-def sigmoid(z: Array, xp: ModuleType = np, out: Array = None) -> Array:
+def sigmoid(z: Array, xp: ModuleType = np) -> Array:
     """1 / (1 + exp(-z)), for z < 0 as exp(z) / (1 + exp(z))."""
-    return xp.divide(xp.exp(xp.minimum(z, 0)), 1 + xp.exp(-xp.abs(z)), out=out)  # S4 (26)
+    return xp.exp(xp.minimum(z, 0)) / (1 + xp.exp(-xp.abs(z)))  # S4 (26)
 
 
-def softplus(z: Array, xp: ModuleType = np, out: Array = None) -> Array:
+def softplus(z: Array, xp: ModuleType = np) -> Array:
     """ln(1 + exp(z)) = max(z, 0) + ln(1 + exp(-|z|))."""
-    return xp.add(xp.maximum(z, 0), xp.log1p(xp.exp(-xp.abs(z))), out=out)
+    return xp.maximum(z, 0) + xp.log1p(xp.exp(-xp.abs(z)))
 
 
-def softmax(z: Array, xp: ModuleType = np, out: Array = None) -> Array:
+def softmax(z: Array, xp: ModuleType = np) -> Array:
     """exp(z_i) / sum_j exp(z_j) along the last axis; the same for z shifted by its maximum."""
     e = xp.exp(z - z.max(axis=-1, keepdims=True))
-    return xp.divide(e, e.sum(axis=-1, keepdims=True), out=out)
+    return e / e.sum(axis=-1, keepdims=True)
 
 
 class Activation(Layer):
@@ -45,7 +45,7 @@ class SmoothActivation(Activation):
 
     Zdot = Cached("backward_tangent before forward_tangent")
 
-    def slope(self, out: Array = None) -> Array:
+    def slope(self) -> Array:
         """σ'(z) for the z of the last forward."""
         raise NotImplementedError(f"{type(self).__name__} does not define slope")
 
@@ -54,9 +54,7 @@ class SmoothActivation(Activation):
         raise NotImplementedError(f"{type(self).__name__} does not define curvature")
 
     def backward(self, dA: Array) -> Array:
-        dZ = self.slope(self.out_grad)
-        dZ *= dA  # dZ = σ'(z) dA
-        return dZ
+        return self.slope() * dA  # dZ = σ'(z) dA
 
     def forward_tangent(self, Zdot: Array) -> Array:
         self.Zdot = Zdot
@@ -73,13 +71,11 @@ class Sigmoid(SmoothActivation):
     A = Cached()
 
     def forward(self, Z: Array) -> Array:
-        self.A = sigmoid(Z, self.xp, out=self.out)
+        self.A = sigmoid(Z, self.xp)
         return self.A
 
-    def slope(self, out: Array = None) -> Array:
-        slope = self.xp.subtract(1, self.A, out=out)
-        slope *= self.A  # σ'(z) = σ(z) (1 - σ(z))                                            S4 (27)
-        return slope
+    def slope(self) -> Array:
+        return (1 - self.A) * self.A  # σ'(z) = σ(z) (1 - σ(z))                                S4 (27)
 
     def curvature(self) -> Array:
         return (1 - 2 * self.A) * self.slope()  # σ'' = σ' (1 - 2 σ)
@@ -91,12 +87,11 @@ class Tanh(SmoothActivation):
     A = Cached()
 
     def forward(self, Z: Array) -> Array:
-        self.A = self.xp.tanh(Z, out=self.out)
+        self.A = self.xp.tanh(Z)
         return self.A
 
-    def slope(self, out: Array = None) -> Array:
-        slope = self.xp.multiply(self.A, self.A, out=out)
-        return self.xp.subtract(1, slope, out=slope)  # tanh'(z) = 1 - tanh²(z)
+    def slope(self) -> Array:
+        return 1 - self.A * self.A  # tanh'(z) = 1 - tanh²(z)
 
     def curvature(self) -> Array:
         return -2 * self.A * self.slope()  # tanh'' = -2 tanh tanh'
@@ -108,12 +103,13 @@ class ReLU(Activation):
     A = Cached()
 
     def forward(self, Z: Array) -> Array:
-        self.A = self.xp.maximum(Z, 0, out=self.out)
+        self.A = self.xp.maximum(Z, 0)
         return self.A
 
     def backward(self, dA: Array) -> Array:
-        slope = self.xp.sign(self.A, out=self.out_grad)  # a = max(0, z) >= 0, so its sign is the slope
-        return self.xp.multiply(slope, dA, out=slope)
+        slope = self.xp.sign(self.A)  # a = max(0, z) >= 0, so its sign is the slope
+        slope *= dA
+        return slope
 
 
 class LeakyReLU(Activation):
@@ -132,11 +128,10 @@ class LeakyReLU(Activation):
 
     def forward(self, Z: Array) -> Array:
         self.Z = Z
-        return self.xp.maximum(Z, self.negative_slope * Z, out=self.out)
+        return self.xp.maximum(Z, self.negative_slope * Z)
 
     def backward(self, dA: Array) -> Array:
-        slope = self.xp.maximum(self.Z > 0, self.negative_slope, out=self.out_grad, dtype=self.Z.dtype)
-        return self.xp.multiply(slope, dA, out=slope)
+        return self.xp.maximum(self.Z > 0, self.negative_slope, dtype=self.Z.dtype) * dA
 
     def __repr__(self) -> str:
         return f"LeakyReLU({self.negative_slope:g})"
@@ -149,10 +144,10 @@ class Softplus(SmoothActivation):
 
     def forward(self, Z: Array) -> Array:
         self.Z = Z
-        return softplus(Z, self.xp, out=self.out)
+        return softplus(Z, self.xp)
 
-    def slope(self, out: Array = None) -> Array:
-        return sigmoid(self.Z, self.xp, out=out)  # softplus'(z) = σ(z)
+    def slope(self) -> Array:
+        return sigmoid(self.Z, self.xp)  # softplus'(z) = σ(z)
 
     def curvature(self) -> Array:
         S = self.slope()
@@ -169,14 +164,10 @@ class SiLU(SmoothActivation):
 
     def forward(self, Z: Array) -> Array:
         self.Z, self.S = Z, sigmoid(Z, self.xp)
-        return self.xp.multiply(Z, self.S, out=self.out)
+        return Z * self.S
 
-    def slope(self, out: Array = None) -> Array:
-        slope = self.xp.subtract(1, self.S, out=out)
-        slope *= self.Z
-        slope += 1
-        slope *= self.S  # (z σ)' = σ + z σ' = σ (1 + z (1 - σ))
-        return slope
+    def slope(self) -> Array:
+        return self.S * (1 + self.Z * (1 - self.S))  # (z σ)' = σ + z σ' = σ (1 + z (1 - σ))
 
     def curvature(self) -> Array:
         S = self.S
@@ -194,11 +185,11 @@ class Softmax(Activation):
     A = Cached()
 
     def forward(self, Z: Array) -> Array:
-        self.A = softmax(Z, self.xp, out=self.out)
+        self.A = softmax(Z, self.xp)
         return self.A
 
     def backward(self, dA: Array) -> Array:
-        weighted = self.xp.multiply(dA, self.A, out=self.out_grad)
+        weighted = dA * self.A
         mean = weighted.sum(axis=-1, keepdims=True)
         weighted -= self.A * mean  # dz_j = a_j (da_j - sum_i da_i a_i)
         return weighted

@@ -9,16 +9,16 @@ tangents of forward and backward, for losses of slopes like those of forces. Wit
 slope by every parameter is one more pass, as exact as backward (Pearlmutter 1994, "Fast exact multiplication
 by the Hessian"). A layer needs them only for that.
 
-The same line serves teaching and training. By itself a layer allocates what it returns
-(``out=None``). Bound to a batch size (`Layer.bind`, done by `tinynn.training.fit`), it writes into
-buffers, and a training step allocates nothing for its activations.
+The same line serves teaching and training: `tinynn.training.fit` records what the layers do in one step, and
+repeats that without them (`tinynn.recording`). It serves many networks of one shape too, with an axis for the
+networks in front of all others: X (K, M, n), W (K, n_out, n_in). Samples are always the last axis but one.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from types import MethodType
+from types import MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -66,15 +66,12 @@ class Layer(OnBackend):
         False on the copies that predict (see `inference_copy`).
     n_in : int or None
         Width of the X it takes, if it is fixed.
-    out, out_grad : array or None
-        Where forward and backward write what they return; None allocates it.
     """
 
     parameter_names: Mapping[str, str] = {}
     training = True
     n_in: int | None = None
-    out: Array = None
-    out_grad: Array = None
+    recordable = True  # whether all it does can be repeated by the same calls of the array library
 
     def forward(self, X: Array) -> Array:
         """Y = f(X) for a batch X (M, n_in); keeps what backward needs."""
@@ -139,25 +136,10 @@ class Layer(OnBackend):
         """Shape of Y for X of the given shape; None if the layer cannot tell."""
         return None
 
-    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
-        """Allocate the buffers for batches of the given shape; return the shape of Y.
-
-        A layer that cannot tell its output's shape stays unbound, and so do those after it.
-        """
-        after = self.output_shape(shape)
-        if after is not None:
-            self.out = self.xp.empty(after, dtype)
-            self.out_grad = self.xp.empty(shape, dtype)
-        return after
-
-    def unbind(self) -> None:
-        """Give the buffers up: from now on every call returns an array of its own."""
-        self.out = self.out_grad = None
-
     def inference_copy(self) -> Layer:
         """A copy with the same parameters (the same memory) but its own cache, for prediction."""
         twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, training=False, out=None, out_grad=None)
+        twin.__dict__.update(self.__dict__, training=False)
         return twin
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
@@ -176,6 +158,12 @@ def _source(kind: type[Layer], name: str) -> type[Layer]:
         if "backward" in vars(cls):
             break
     return Layer
+
+
+def product(xp: ModuleType, A: Array, B: Array, out: Array = None) -> Array:
+    """The matrix product A B, or those of two stacks of matrices."""
+    multiply = xp.dot if A.ndim == 2 else xp.matmul  # of small matrices dot is the faster one
+    return multiply(A, B, out=out)
 
 
 class Dense(Layer):
@@ -227,7 +215,9 @@ class Dense(Layer):
             raise ValueError(f"init must be one of {', '.join(INITIALIZERS)}; got {init!r}")
         self.init = init
         self.parameter_names = {"weight": "W", "bias": "b"} if bias else {"weight": "W"}
-        self.dW = self.db = self.b = None
+        self.dW: Array = None
+        self.db: Array = None
+        self.b: Array = None
         self.W = np.empty((n_out, n_in))
         if bias:
             self.b = np.empty(n_out)
@@ -239,14 +229,14 @@ class Dense(Layer):
             self.b[...] = 0
 
     def forward(self, X: Array) -> Array:
-        if X.shape[1:] != (self.n_in,):
+        if X.ndim != self.W.ndim or X.shape[-1] != self.n_in:
             raise ValueError(
                 f"Dense({self.n_in}, {self.n_out}): X has shape {X.shape}; wanted (M, {self.n_in})"
             )
         self.X = X
-        Y = self.xp.dot(X, self.W.T, out=self.out)  # z^l = W^l a^{l-1} + b^l            S4 (49)
+        Y = product(self.xp, X, self.W.mT)  # z^l = W^l a^{l-1} + b^l                      S4 (49)
         if self.b is not None:
-            Y = self.xp.add(Y, self.b, out=Y)
+            Y += self.b[..., None, :]
         return Y
 
     def backward(self, dY: Array) -> Array:
@@ -254,21 +244,24 @@ class Dense(Layer):
         return self.backward_input(dY)
 
     def backward_input(self, dY: Array) -> Array:
-        return self.xp.dot(dY, self.W, out=self.out_grad)  # dL/da^{l-1} = (W^l)' dL/dz^l      S4 BP2
+        return product(self.xp, dY, self.W)  # dL/da^{l-1} = (W^l)' dL/dz^l                    S4 BP2
 
     def backward_parameters(self, dY: Array) -> None:
-        self.dW = self.xp.dot(dY.T, self.X, out=self.dW)  # dL/dW^l = dL/dz^l (a^{l-1})'      S4 BP3
+        self.dW = product(self.xp, dY.mT, self.X, out=self.dW)  # dL/dW^l = dL/dz^l (a^{l-1})' S4 BP3
         if self.b is not None:
-            self.db = dY.sum(axis=0, out=self.db)  # dL/db^l = dL/dz^l, summed over the batch      S4 BP4
+            if self.db is None:
+                self.db = self.xp.empty_like(self.b)
+            ones = self.xp.ones_like(dY[..., :1])  # a product sums a batch faster than sum does
+            product(self.xp, ones.mT, dY, out=self.db[..., None, :])  # dL/db^l = dL/dz^l, summed  S4 BP4
 
     def forward_tangent(self, Xdot: Array) -> Array:
         self.Xdot = Xdot
-        return self.xp.dot(Xdot, self.W.T)  # Ẏ = Ẋ W'
+        return product(self.xp, Xdot, self.W.mT)  # Ẏ = Ẋ W'
 
     def backward_tangent(self, dY: Array, dYdot: Array) -> tuple[Array, Array]:
         self.backward_parameters(dYdot)
-        self.dW += self.xp.dot(dY.T, self.Xdot)  # dẆ = dẎ' X + dY' Ẋ
-        return self.backward_input(dY), self.xp.dot(dYdot, self.W)  # dẊ = dẎ W
+        self.dW += product(self.xp, dY.mT, self.Xdot)  # dẆ = dẎ' X + dY' Ẋ
+        return self.backward_input(dY), product(self.xp, dYdot, self.W)  # dẊ = dẎ W
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape[1:] != (self.n_in,):
@@ -294,6 +287,7 @@ class Dropout(Layer):
     """
 
     mask = Cached()
+    recordable = False  # a recording would draw no new mask
 
     def __init__(self, p: float = 0.5, *, rng: int | np.random.Generator | None = None) -> None:
         self.p = check_number(p, "p", low=0, high=1, closed="left")
@@ -308,12 +302,12 @@ class Dropout(Layer):
         # drawn by NumPy on either backend: the same seed gives the same mask
         keep = self.xp.asarray(self.rng.random(X.shape) >= self.p)
         self.mask = keep.astype(X.dtype) / (1 - self.p)
-        return self.xp.multiply(X, self.mask, out=self.out)
+        return X * self.mask
 
     def backward(self, dY: Array) -> Array:
         if not self.training:
             return dY
-        return self.xp.multiply(dY, self.mask, out=self.out_grad)
+        return dY * self.mask
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -397,17 +391,6 @@ class Chain(Layer):
             after = layer.output_shape(after) if after is not None else None
         return after
 
-    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
-        after: Shape | None = shape
-        for layer in self.layers:
-            after = layer.bind(after, dtype) if after is not None else None
-        return after
-
-    def unbind(self) -> None:
-        super().unbind()
-        for layer in self.layers:
-            layer.unbind()
-
     def inference_copy(self) -> Layer:
         twin = super().inference_copy()
         twin.layers = [layer.inference_copy() for layer in self.layers]  # type: ignore[attr-defined]
@@ -442,15 +425,15 @@ class Residual(Chain):
         Y = super().forward(X)
         if Y.shape != X.shape:  # the sum might broadcast
             raise ValueError(f"{self!r} adds X to f(X), but X has shape {X.shape} and f(X) {Y.shape}")
-        return self.xp.add(X, Y, out=self.out)
+        return X + Y
 
     def backward(self, dY: Array) -> Array:
-        return self.xp.add(dY, super().backward(dY), out=self.out_grad)
+        return dY + super().backward(dY)
 
     backward_parameters = Chain.backward_parameters  # X has none
 
     def backward_input(self, dY: Array) -> Array:
-        return self.xp.add(dY, super().backward_input(dY), out=self.out_grad)
+        return dY + super().backward_input(dY)
 
     def forward_tangent(self, Xdot: Array) -> Array:
         return Xdot + super().forward_tangent(Xdot)  # Ẏ = Ẋ + ḟ
@@ -464,7 +447,3 @@ class Residual(Chain):
         if after is not None and after != shape:
             raise ValueError(f"{self!r} adds X to f(X), but f maps {shape[1]} features to {after[1]}")
         return after
-
-    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
-        Layer.bind(self, shape, dtype)
-        return super().bind(shape, dtype)

@@ -26,6 +26,7 @@ class Loss(OnBackend):
     """
 
     prediction, target = Cached(), Cached()
+    recordable = True  # as of a layer
 
     def forward(self, prediction: Array, target: Array) -> float:
         """L(prediction, target), a Python float; keeps what backward needs.
@@ -45,7 +46,9 @@ class Loss(OnBackend):
         """
         get_array_module(prediction=prediction, target=target)
         prediction = check_array(prediction, "prediction", ndim=2)
-        return self.compute(prediction, self.check_target(target, prediction.shape, prediction.dtype))
+        value = self.compute(prediction, self.check_target(target, prediction.shape, prediction.dtype))
+        # no number, from a loss of somebody's own, is for the gradient checker to name
+        return value if getattr(value, "shape", ()) else float(value)
 
     def check_target(self, target: Array, shape: Shape, dtype: np.dtype) -> Array:
         """`target` in the shape and dtype of the prediction it will be compared with.
@@ -59,8 +62,12 @@ class Loss(OnBackend):
             raise ValueError(f"target has shape {target.shape} but prediction has shape {shape}")
         return target
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        """`forward` for arguments that `check_target` has let through."""
+    def compute(self, prediction: Array, target: Array) -> Array:
+        """`forward` for arguments that `check_target` has let through.
+
+        The loss may stay where it was computed, in an array without dimensions; of K networks at once, with
+        prediction and target (K, M, n), it is (K,).
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define compute")
 
     def backward(self) -> Array:
@@ -73,11 +80,15 @@ class Loss(OnBackend):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define backward")
 
-    def _keep(self, prediction: Array, target: Array) -> tuple[ModuleType, int]:
-        """Cache both for backward; return their array library and the number of samples M."""
+    def _keep(self, prediction: Array, target: Array) -> ModuleType:
+        """Cache both for backward; return their array library."""
         self.prediction, self.target = prediction, target
         self.xp = get_array_module(prediction)
-        return self.xp, len(prediction)
+        return self.xp
+
+    def _mean(self, errors: Array) -> Array:
+        """The mean over M samples of the sum over n outputs, of errors (..., M, n)."""
+        return errors.sum(axis=(-2, -1)) / errors.shape[-2]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -88,24 +99,24 @@ class MeanSquaredError(Loss):
 
     error = Cached()
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        xp, M = self._keep(prediction, target)
+    def compute(self, prediction: Array, target: Array) -> Array:
+        self._keep(prediction, target)
         self.error = prediction - target
-        return float(xp.vdot(self.error, self.error)) / M  # L_Q = 1/M sum |a^L - y|²        S4 L_Q
+        return self._mean(self.error * self.error)  # L_Q = 1/M sum |a^L - y|²               S4 L_Q
 
     def backward(self) -> Array:
-        return self.error * (2 / len(self.error))  # 2/M (a^L - y), with the 2/M that S4 BP1 omits
+        return self.error * (2 / self.error.shape[-2])  # 2/M (a^L - y), with the 2/M that S4 BP1 omits
 
 
 class MeanAbsoluteError(Loss):
     """1/M sum_m |a_m - y_m|₁, n times torch's L1Loss; the slope at zero error is taken as 0."""
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        xp, M = self._keep(prediction, target)
-        return float(xp.abs(prediction - target).sum()) / M
+    def compute(self, prediction: Array, target: Array) -> Array:
+        xp = self._keep(prediction, target)
+        return self._mean(xp.abs(prediction - target))
 
     def backward(self) -> Array:
-        return self.xp.sign(self.prediction - self.target) / len(self.prediction)
+        return self.xp.sign(self.prediction - self.target) / self.prediction.shape[-2]
 
 
 class Huber(Loss):
@@ -125,15 +136,15 @@ class Huber(Loss):
     def __repr__(self) -> str:
         return f"Huber({self.delta:g})"
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        xp, M = self._keep(prediction, target)
+    def compute(self, prediction: Array, target: Array) -> Array:
+        xp = self._keep(prediction, target)
         size = xp.abs(prediction - target)
         inner = xp.minimum(size, self.delta)
-        return float((inner * (size - inner / 2)).sum()) / M
+        return self._mean(inner * (size - inner / 2))
 
     def backward(self) -> Array:
         error = self.prediction - self.target
-        return self.xp.clip(error, -self.delta, self.delta) / len(error)
+        return self.xp.clip(error, -self.delta, self.delta) / error.shape[-2]
 
 
 class BinaryCrossEntropy(Loss):
@@ -149,16 +160,16 @@ class BinaryCrossEntropy(Loss):
             raise ValueError(f"target must lie in [0, 1]; got values from {target.min()} to {target.max()}")
         return target
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        xp, M = self._keep(prediction, target)
+    def compute(self, prediction: Array, target: Array) -> Array:
+        xp = self._keep(prediction, target)
         # -ln σ(z) = softplus(-z) and -ln(1 - σ(z)) = softplus(z): no logarithm sees a zero, and the small
         # loss of a confident, right prediction is not lost in a difference of large numbers
         loss = target * softplus(-prediction, xp) + (1 - target) * softplus(prediction, xp)  # S4 (32)
-        return float(loss.sum()) / M
+        return self._mean(loss)
 
     def backward(self) -> Array:
         p = sigmoid(self.prediction, self.xp)
-        return (p - self.target) / len(p)  # 1/M (σ(z) - y)                                   S4 (34)
+        return (p - self.target) / p.shape[-2]  # 1/M (σ(z) - y)                             S4 (34)
 
 
 class CrossEntropy(Loss):
@@ -190,17 +201,17 @@ class CrossEntropy(Loss):
             raise ValueError("target rows must be probabilities: not negative, with the sum 1")
         return target
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        xp, M = self._keep(prediction, target)
+    def compute(self, prediction: Array, target: Array) -> Array:
+        xp = self._keep(prediction, target)
         # softmax(z) = e / sum e and its logarithm, z - ln sum e, whatever constant is taken off z first
-        shifted = prediction - prediction.max(axis=1, keepdims=True)
+        shifted = prediction - prediction.max(axis=-1, keepdims=True)
         e = xp.exp(shifted)
-        sums = e.sum(axis=1, keepdims=True)
+        sums = e.sum(axis=-1, keepdims=True)
         self.p = e / sums
-        return float(xp.log(sums).sum() - xp.vdot(target, shifted)) / M  # -1/M sum y · ln a^L  S4 L_CE
+        return self._mean(target * (xp.log(sums) - shifted))  # -1/M sum y · ln a^L            S4 L_CE
 
     def backward(self) -> Array:
-        return (self.p - self.target) / len(self.p)  # 1/M (a^L - y), with the 1/M that BP1 omits  S4 BP1
+        return (self.p - self.target) / self.p.shape[-2]  # 1/M (a^L - y), with the 1/M that BP1 omits  S4 BP1
 
 
 class Hinge(Loss):
@@ -215,10 +226,10 @@ class Hinge(Loss):
             raise ValueError("target must be -1 or +1 everywhere (labels 0 and 1: pass 2 * y - 1)")
         return target
 
-    def compute(self, prediction: Array, target: Array) -> float:
-        xp, M = self._keep(prediction, target)
-        return float(xp.maximum(0, 1 - target * prediction).sum()) / M  # max(0, 1 - y z)     S4 (36)
+    def compute(self, prediction: Array, target: Array) -> Array:
+        xp = self._keep(prediction, target)
+        return self._mean(xp.maximum(0, 1 - target * prediction))  # max(0, 1 - y z)         S4 (36)
 
     def backward(self) -> Array:
         inside = self.target * self.prediction < 1
-        return -self.target * inside / len(inside)
+        return -self.target * inside / inside.shape[-2]

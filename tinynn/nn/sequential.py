@@ -11,7 +11,7 @@ import numpy as np
 
 from tinynn.backend import Array, get_backend, to_numpy
 from tinynn.files import load_tensors, save_tensors
-from tinynn.nn.layers import Cached, Chain, Layer, Shape
+from tinynn.nn.layers import Cached, Chain, Layer
 from tinynn.validation import check_array
 
 BLOCK = 4096  # rows that predict takes at a time, so that its activations stay small
@@ -49,7 +49,6 @@ class Sequential(Chain):
     >>> optimizer.step(model.theta, model.grad)
     """
 
-    bound: Shape | None = None  # the shape of X that the buffers are for
     shape_out = Cached()
 
     def __init__(
@@ -147,19 +146,9 @@ class Sequential(Chain):
         """
         if type(X) is not type(self._theta) or X.dtype != self.dtype or X.ndim != 2:
             X = self.check_input(X, finite=False)
-        if self.bound is not None and X.shape != self.bound:
-            self.unbind()
         Y = super().forward(X)
         self.shape_out = Y.shape
         return Y
-
-    def bind(self, shape: Shape, dtype: np.dtype) -> Shape | None:
-        self.bound = shape
-        return super().bind(shape, dtype)
-
-    def unbind(self) -> None:
-        self.bound = None
-        super().unbind()
 
     def backward(self, dY: Array) -> Array:
         """The derivative dL/dX (M, n_in) from dY = dL/d output (M, n_out) of the last forward; fills `grad`.
@@ -216,6 +205,10 @@ class Sequential(Chain):
                     )
                 view[...] = gradient
                 setattr(layer, f"d{attribute}", view)
+
+    def slots(self) -> list[tuple[Layer, str]]:
+        """Where the parameters are: each layer and the name of the attribute."""
+        return [(layer, attribute) for _, layer, attribute, _, _ in self._slots]
 
     def check_parameters(self) -> None:
         """Make sure that every layer still computes with its view into `theta`.

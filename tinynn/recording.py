@@ -1,0 +1,159 @@
+"""A computation on arrays, recorded while it runs once, then repeated with nothing between its calls.
+
+What CUDA graphs do for a GPU, for both array libraries. While a `Recording` is made, `Traced` arrays stand
+for the real ones. Whatever NumPy function, method or operator is used on them computes as always, and is
+noted down with the arrays it read and the one it wrote. To repeat it all with other numbers, write them into
+the arrays and call `Recording.replay`: the same calls, into the same memory, without attributes to look up,
+shapes to check or arrays to allocate. What no recording could repeat (a value used as a Python number, an
+array from somewhere else) is an error.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinynn.backend import Array, get_array_module
+
+
+class Call(NamedTuple):
+    """One call of the array library: out = function(*arrays_and_numbers, **options)."""
+
+    name: str  # of NumPy's function, "add.reduce" for a ufunc's method
+    arguments: tuple[Any, ...]
+    out: Array
+    options: dict[str, Any]
+
+
+class Recording:
+    """The calls that were made on the `Traced` arrays of one computation.
+
+    Attributes
+    ----------
+    calls : list of Call
+        In their order.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._run: list[Callable[[], Any]] = []
+
+    def replay(self) -> None:
+        """Make all calls once more."""
+        for call in self._run:
+            call()
+
+    def trace(self, array: Array) -> Traced:
+        """Stands for `array` in what is to be recorded."""
+        if isinstance(array, np.generic):
+            raise TypeError(f"a scalar, {array!r}, is a copy: a recording would not see it change")
+        return Traced(array, self)
+
+    def record(
+        self,
+        function: Any,
+        arguments: Sequence[Any],
+        out: Traced | None,
+        options: dict[str, Any],
+        method: str = "",
+    ) -> Traced:
+        """Make the call with the real arrays, note it down, and return what it wrote."""
+        traced = [x.array for x in (*arguments, out) if isinstance(x, Traced)]
+        xp = get_array_module(*traced)
+        dtype = options.get("dtype") or np.result_type(*{x.dtype for x in traced})
+        real = [x.array if isinstance(x, Traced) else _constant(x, xp, dtype) for x in arguments]
+        name = function.__name__ + method
+        call = getattr(xp, function.__name__)
+        if method or (function in REDUCTIONS and xp is np):
+            call = REDUCTIONS.get(function, call).reduce  # np.sum itself is a slow way to np.add.reduce
+        result = call(*real, **options) if out is None else call(*real, **options, out=out.array)
+        result = xp.asarray(result)  # NumPy returns arrays without dimensions as scalars
+        self.calls.append(Call(name, tuple(real), result, options))
+        if name == "dot":
+            call = real.pop(0).dot  # the method looks for no arrays of other kinds
+        self._run.append(functools.partial(call, *real, **options, out=result))
+        return Traced(result, self)
+
+
+def _constant(x: Any, xp: ModuleType, dtype: np.dtype) -> Array:
+    """A Python number as NumPy would take it in every call."""
+    if isinstance(x, (int, float)) and dtype.kind == "f":
+        return xp.asarray(x, dtype)
+    raise TypeError(f"a recording needs arrays that are part of it and numbers; got {type(x).__name__} {x!r}")
+
+
+REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum}
+CONSTANTS = (np.zeros_like, np.ones_like, np.full_like)
+
+
+class Traced(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array whose uses are recorded: operators and NumPy's functions work, numbers do not get out."""
+
+    def __init__(self, array: Array, recording: Recording) -> None:
+        self.array, self.recording = array, recording
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (None,), **options: Any
+    ) -> Any:
+        if method not in ("__call__", "reduce"):
+            raise TypeError(f"{ufunc.__name__}.{method} cannot be recorded")
+        return self.recording.record(ufunc, inputs, out[0], options, ".reduce" * (method == "reduce"))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if function in CONSTANTS:  # computed now, once for all
+            make = getattr(get_array_module(self.array), function.__name__)
+            return Traced(make(args[0].array, *args[1:], **kwargs), self.recording)
+        out = kwargs.pop("out", None)
+        return self.recording.record(function, args, out, kwargs)
+
+    def _view(self, result: Array) -> Traced:
+        if result.base is None:
+            raise TypeError("a copy that a recording would not repeat")
+        return Traced(result, self.recording)
+
+    def __getitem__(self, index: Any) -> Traced:
+        return self._view(self.array[index])
+
+    def reshape(self, *shape: Any) -> Traced:
+        return self._view(self.array.reshape(*shape))
+
+    def swapaxes(self, a: int, b: int) -> Traced:
+        return self._view(self.array.swapaxes(a, b))
+
+    @property
+    def T(self) -> Traced:
+        return self._view(self.array.T)
+
+    @property
+    def mT(self) -> Traced:
+        return self._view(self.array.mT)
+
+    def sum(self, **options: Any) -> Traced:
+        return np.sum(self, **options)
+
+    def max(self, **options: Any) -> Traced:
+        return np.max(self, **options)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("the numbers of an array cannot be read while a computation is recorded")
+
+    __float__ = __bool__ = __int__ = __index__ = __array__
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
