@@ -25,6 +25,8 @@ FLOORS = (
         "datasets",
         "training",
         "training_step",
+        "epochs",
+        "divergence",
         "callbacks",
         "checkpoint",
         "gradcheck",

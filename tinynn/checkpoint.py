@@ -65,6 +65,8 @@ class TrainingState:
         How many it has had.
     stopped : bool
         Whether a callback has ended it.
+    name : str
+        What its errors begin with, if it is one of many.
     """
 
     model: Sequential
@@ -77,6 +79,7 @@ class TrainingState:
     history: History = field(default_factory=History)
     epoch: int = 0
     stopped: bool = False
+    name: str = ""
 
     def generators(self) -> list[np.random.Generator]:
         """Every source of randomness: the loader's, then those of the layers (dropout)."""

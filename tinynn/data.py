@@ -131,11 +131,15 @@ class DataLoader:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_last)
 
-    def rows(self) -> list[Array]:
-        """The row numbers of every batch of the next epoch."""
-        X, size = self.dataset.X, self.batch_size
-        order = _random_order(X, self.rng) if self.shuffle else get_array_module(X).arange(len(X))
-        return [order[start : start + size] for start in range(0, len(self) * size, size)]
+    def order(self) -> Array:
+        """The row numbers (M,) in the order of the next epoch."""
+        X = self.dataset.X
+        return _random_order(X, self.rng) if self.shuffle else get_array_module(X).arange(len(X))
+
+    def cut(self, order: Array) -> list[Array]:
+        """Row numbers (..., M) cut into those of the batches, views of them."""
+        size = self.batch_size
+        return [order[..., start : start + size] for start in range(0, len(self) * size, size)]
 
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         X, y = self.dataset.X, self.dataset.y
@@ -143,7 +147,7 @@ class DataLoader:
             size = self.batch_size
             yield from (self.dataset[i * size : (i + 1) * size] for i in range(len(self)))
             return
-        for rows in self.rows():
+        for rows in self.cut(self.order()):
             yield X.take(rows, axis=0), y.take(rows, axis=0)
 
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import math
+import functools
 import os
 import warnings
 from collections.abc import Sequence
-from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
 
-from tinynn.backend import Array, asarray, to_numpy
+from tinynn.backend import Array, asarray
 from tinynn.callbacks import Callback, Checkpoint, EarlyStopping
 from tinynn.checkpoint import History, TrainingState, load_checkpoint
 from tinynn.data import DataLoader, Dataset
-from tinynn.nn import (
-    BinaryCrossEntropy,
-    CrossEntropy,
-    Dense,
-    Loss,
-    MeanSquaredError,
-    Sequential,
-    Sigmoid,
-    Softmax,
-)
-from tinynn.optim import SGD, Optimizer
-from tinynn.training_step import RecordedSteps, recordable
-from tinynn.validation import check_array, check_integer, check_number
+from tinynn.divergence import DivergenceError, largest_stable_rate
+from tinynn.epochs import Stack, recorded_steps, run_epoch
+from tinynn.nn import BinaryCrossEntropy, CrossEntropy, Loss, Sequential, Sigmoid, Softmax
+from tinynn.optim import Optimizer
+from tinynn.validation import check_integer
 
 __all__ = [
     "Callback",
@@ -36,72 +27,9 @@ __all__ = [
     "EarlyStopping",
     "History",
     "fit",
+    "fit_many",
     "largest_stable_rate",
 ]
-
-
-class DivergenceError(ArithmeticError):
-    """The loss or its gradient stopped being finite; the network keeps its last finite parameters.
-
-    If it was the update itself that overflowed, they are those of the epoch's beginning.
-
-    Attributes
-    ----------
-    epoch, step : int
-        Where: the epoch, and the step within it, both counted from 1.
-    last_finite_loss : float or None
-        Of the batch before; in the first step of an epoch, of the epoch before.
-    gradient_norm : float
-        |dL/dtheta| of the failing step (inf or NaN if it is what failed).
-    largest_stable_rate : float or None
-        See `largest_stable_rate`; None where no formula is known.
-    """
-
-    epoch: int
-    step: int
-    last_finite_loss: float | None
-    gradient_norm: float
-    largest_stable_rate: float | None
-
-
-def largest_stable_rate(
-    X: Array,
-    *,
-    bias: bool = True,
-    momentum: float = 0.0,
-    nesterov: bool = False,
-    weight_decay: float = 0.0,
-) -> float:
-    """Bound on the rate of gradient descent for a linear model with the mean squared error.
-
-    The loss 1/M |X̃ w - y|² + λ/2 |w|² has the Hessian H = 2/M X̃'X̃ + λ, with a column of ones in X̃
-    for the bias. Gradient descent contracts along every eigenvector of H if η < 2 / λ_max(H); with
-    momentum μ, if η < 2 (1 + μ) / λ_max(H), and 1 + 2μ times less than that with Nesterov's.
-    Mini-batches have Hessians of their own and move the bound a little.
-
-    Parameters
-    ----------
-    X : (M, n)
-        Features as the model sees them, scaled or not.
-    bias : bool
-        Whether the model has one.
-    momentum, nesterov, weight_decay
-        As in `tinynn.optim.SGD`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Bad input.
-    """
-    X = check_array(to_numpy(X), "X", ndim=2, dtype=np.float64)
-    momentum = check_number(momentum, "momentum", low=0, high=1, closed="left")
-    weight_decay = check_number(weight_decay, "weight_decay", low=0, closed="left")
-    if bias:
-        X = np.column_stack([X, np.ones(len(X))])
-    hessian = 2 / len(X) * X.T @ X
-    largest = float(np.linalg.eigvalsh(hessian)[-1]) + weight_decay
-    factor = 2 * (1 + momentum) / (1 + 2 * momentum * nesterov)
-    return factor / largest if largest > 0 else math.inf
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is the guard's to report, with its cause
@@ -164,44 +92,23 @@ def fit(
     UserWarning
         A softmax or sigmoid before a cross-entropy that contains it.
     """
-    _check_type(model, "model", Sequential)
-    _check_type(loss, "loss", Loss)
-    _check_type(optimizer, "optimizer", Optimizer)
     _check_type(callbacks, "callbacks", Sequence)
     for i, callback in enumerate(callbacks):
         _check_type(callback, f"callbacks[{i}]", Callback)
         if isinstance(callback, EarlyStopping) and validation is None:
             raise ValueError("EarlyStopping watches the validation loss: call fit with validation=...")
-    check_integer(epochs, "epochs", low=1)
-    model.check_parameters()
-    if isinstance(loss, (CrossEntropy, BinaryCrossEntropy)) and isinstance(
-        model.layers[-1], (Softmax, Sigmoid)
-    ):
-        last = model.layers[-1]
-        warnings.warn(
-            f"{loss!r} takes logits and contains the {last!r} of the network: drop it", stacklevel=2
-        )
-    data = _prepare(model, loss, train, "train")
-    held_out = None if validation is None else _prepare(model, loss, validation, "validation")
-    loader = DataLoader(data, batch_size, shuffle=True, rng=rng)
     # checkpoints come last, for they save the state of the others
     callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, Checkpoint))
-    training = TrainingState(model, loss, optimizer, loader, held_out, callbacks, epochs)
+    training = _begin(model, train, loss, optimizer, epochs, batch_size, validation, callbacks, rng)
     if resume is not None:
         load_checkpoint(resume, training)
-
-    steps = None
-    if recordable(model, loss, optimizer):
-        steps = RecordedSteps(model, loss, optimizer, (data.X, data.y))
-    history = training.history
+    steps, history = recorded_steps(training), training.history
     with tqdm(total=epochs, initial=training.epoch, disable=not progress, unit="epoch") as bar:
         while training.epoch < epochs and not training.stopped:
-            history.train_loss.append(_run_epoch(training, steps))
+            run_epoch(training, steps)
             shown = {"train": f"{history.train_loss[-1]:.3g}"}
-            if held_out is not None:
-                history.validation_loss.append(float(loss.compute(model.predict(held_out.X), held_out.y)))
+            if validation is not None:
                 shown["validation"] = f"{history.validation_loss[-1]:.3g}"
-            training.epoch += 1
             bar.set_postfix(shown, refresh=False)
             bar.update()
             for callback in callbacks:
@@ -211,6 +118,113 @@ def fit(
     for callback in callbacks:
         callback.on_train_end(training)
     return history
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def fit_many(
+    models: Sequence[Sequential],
+    trains: Sequence[Dataset | tuple[Array, Array]],
+    *,
+    loss: Loss,
+    optimizers: Sequence[Optimizer],
+    epochs: int,
+    batch_size: int = 16,
+    validations: Sequence[Dataset | tuple[Array, Array]] | None = None,
+    progress: bool = True,
+    rngs: Sequence[int | np.random.Generator | None] | None = None,
+) -> list[History]:
+    """Train K networks at once: folds, seeds, learning rates, other data.
+
+    The result is that of ``fit(models[k], trains[k], loss=loss, optimizer=optimizers[k], rng=rngs[k], ...)``
+    for every k, up to rounding. But networks of the same shape, with data of the same shape and optimizers
+    that differ in their rates only, are computed together, as one stack of matrices: what small networks
+    cost is the calls, and there are no more of them than for one. The others follow one after another, and
+    so do networks with `Dropout` or layers of your own.
+
+    Parameters
+    ----------
+    models : sequence of K Sequential
+        Changed in place.
+    trains : sequence of K Dataset or (X, y)
+        As for `fit`.
+    loss : Loss
+    optimizers : sequence of K Optimizer
+        A new one for every network.
+    epochs, batch_size, progress
+        As for `fit`.
+    validations : sequence of K Dataset or (X, y), optional
+    rngs : sequence of K int, Generator or None
+        Shuffle the batches of each training.
+
+    Returns
+    -------
+    list of K History
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad input, as in `fit`; lists of different lengths, or one object in two places. Nothing has been
+        changed then.
+    DivergenceError
+        As in `fit`, of the first network that diverges; then the others are not trained to the end.
+    """
+    K = len(models)
+    if not K:
+        raise ValueError("models is empty; wanted at least one network")
+    held_out: Sequence[Dataset | tuple[Array, Array] | None] = validations or [None] * K
+    seeds: Sequence[int | np.random.Generator | None] = rngs or [None] * K
+    lists = {"trains": trains, "optimizers": optimizers, "validations": held_out, "rngs": seeds}
+    for name, values in lists.items():
+        if len(values) != K:
+            raise ValueError(f"{name} has {len(values)} entries for {K} models; wanted one for each")
+    for name, own in (("models", models), ("optimizers", optimizers)):
+        if len({id(x) for x in own}) < K:
+            raise ValueError(f"{name} has one object in two places; every training needs its own")
+    trainings = []
+    for k, of_one in enumerate(zip(models, trains, optimizers, held_out, seeds, strict=True)):
+        model, train, optimizer, validation, rng = of_one
+        name = f"network {k} of {K}: "
+        trainings.append(_begin(model, train, loss, optimizer, epochs, batch_size, validation, (), rng, name))
+    groups = Stack.groups(trainings)
+    with tqdm(total=epochs * len(groups), disable=not progress, unit="epoch") as bar:
+        for group in groups:
+            if len(group) > 1:
+                epoch = Stack(group).run_epoch
+            else:
+                epoch = functools.partial(run_epoch, group[0], recorded_steps(group[0]))
+            for _ in range(epochs):
+                epoch()
+                bar.update()
+    return [training.history for training in trainings]
+
+
+def _begin(
+    model: Sequential,
+    train: Dataset | tuple[Array, Array],
+    loss: Loss,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int,
+    validation: Dataset | tuple[Array, Array] | None,
+    callbacks: Sequence[Callback],
+    rng: int | np.random.Generator | None,
+    name: str = "",
+) -> TrainingState:
+    """A training before its first step, or the error that `fit` raises; `name` goes before its message."""
+    _check_type(model, f"{name}model", Sequential)
+    _check_type(loss, "loss", Loss)
+    _check_type(optimizer, f"{name}optimizer", Optimizer)
+    check_integer(epochs, "epochs", low=1)
+    model.check_parameters()
+    last = model.layers[-1]
+    if isinstance(loss, (CrossEntropy, BinaryCrossEntropy)) and isinstance(last, (Softmax, Sigmoid)):
+        warnings.warn(
+            f"{loss!r} takes logits and contains the {last!r} of the network: drop it", stacklevel=4
+        )
+    data = _prepare(model, loss, train, f"{name}train")
+    held_out = None if validation is None else _prepare(model, loss, validation, f"{name}validation")
+    loader = DataLoader(data, batch_size, shuffle=True, rng=rng)
+    return TrainingState(model, loss, optimizer, loader, held_out, callbacks, epochs, name=name)
 
 
 def _check_type(x: object, name: str, wanted: type) -> None:
@@ -230,84 +244,3 @@ def _prepare(model: Sequential, loss: Loss, data: Dataset | tuple[Array, Array],
         return Dataset(X, loss.check_target(y, (len(X), *n_out), model.dtype))
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from error
-
-
-def _run_epoch(training: TrainingState, steps: RecordedSteps | None) -> float:
-    """One pass over the batches; returns the mean of their losses, weighted by their sizes."""
-    batches, optimizer = training.loader.rows(), training.optimizer
-    if steps is None:
-        return _run_steps(training, batches)
-    theta, t = training.model.theta, optimizer.t
-    optimizer.start(theta, training.model.grad)
-    state = [theta, *(getattr(optimizer, name) for name in optimizer.vectors)]
-    before = [x.copy() for x in state]
-    losses = steps.run(batches)
-    if np.isfinite(losses).all() and training.model.xp.isfinite(theta).all():
-        sizes = map(len, batches)
-        total = sum(value * size for value, size in zip(losses.tolist(), sizes, strict=True))
-        return total / len(training.loader.dataset)
-    # once more from the beginning, up to the step that fails
-    optimizer.t = t
-    for x, old in zip(state, before, strict=True):
-        x[...] = old
-    return _run_steps(training, batches)
-
-
-def _run_steps(training: TrainingState, batches: Sequence[Array]) -> float:
-    """`_run_epoch` with a guard in every step."""
-    model, loss, optimizer, data = training.model, training.loss, training.optimizer, training.loader.dataset
-    theta, grad, xp = model.theta, model.grad, model.xp
-    before = theta.copy()
-    total = 0.0
-    last_finite = training.history.train_loss[-1] if training.history.train_loss else None
-    for step, rows in enumerate(batches, 1):
-        X, y = data[rows]
-        value = float(loss.compute(model.forward(X), y))
-        model.matching("backward_parameters")(loss.backward())
-        # the dot product can overflow before an entry does
-        finite = math.isfinite(xp.dot(grad, grad)) or xp.isfinite(grad).all()
-        if not (math.isfinite(value) and finite):
-            _diverge(training, step, last_finite, before)
-        optimizer.step(theta, grad)
-        last_finite = value
-        total += value * len(X)
-    if not xp.isfinite(theta).all():
-        _diverge(training, step, last_finite, before)
-    return total / len(training.loader.dataset)
-
-
-def _diverge(training: TrainingState, step: int, last_finite: float | None, before: Array) -> NoReturn:
-    """Raise the error, with the bound on the rate where there is one, and what to try."""
-    model, loss, optimizer, data = training.model, training.loss, training.optimizer, training.loader.dataset
-    if not model.xp.isfinite(model.theta).all():  # the update itself overflowed
-        model.theta[:] = before
-    norm = float(np.linalg.norm(to_numpy(model.grad).astype(np.float64)))
-    rate = optimizer.lr(max(optimizer.t - 1, 0)) if callable(optimizer.lr) else optimizer.lr
-    large = [
-        f"the {name} (up to {largest:.3g})"
-        for name, a in (("features", data.X), ("targets", data.y))
-        if (largest := float(abs(a).max())) > 10
-    ]
-    advice = "lower the rate"
-    if large:
-        advice = f"scale {' and '.join(large)} with tinynn.preprocessing, or {advice}"
-    bound = None
-    first, linear = model.layers[0], len(model.layers) == 1
-    if linear and isinstance(first, Dense) and isinstance(loss, MeanSquaredError) and type(optimizer) is SGD:
-        bound = largest_stable_rate(
-            data.X,
-            bias=first.b is not None,
-            momentum=optimizer.momentum,
-            nesterov=optimizer.nesterov,
-            weight_decay=optimizer.weight_decay,
-        )
-        advice += f": gradient descent on these data is stable below {bound:.3g}"
-    last = "none" if last_finite is None else f"{last_finite:.3g}"
-    error = DivergenceError(
-        f"training diverged in epoch {training.epoch + 1}, step {step}: loss, gradient or update is not "
-        f"finite (rate {rate:.3g}, last finite loss {last}, gradient norm {norm:.3g}). What to try: {advice}."
-    )
-    error.epoch, error.step = training.epoch + 1, step
-    error.last_finite_loss, error.gradient_norm = last_finite, norm
-    error.largest_stable_rate = bound
-    raise error

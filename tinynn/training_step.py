@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -79,11 +80,13 @@ class TrainingStep:
             self.value = loss.compute(Chain.forward(model, X), y).array
             Chain.backward_parameters(model, loss.backward())
             coefficients = [trace(self.coefficients[i, ...]) for i in range(len(self.coefficients))]
-            for start in range(0, model.theta.shape[-1], CHUNK):
-                some = np.s_[..., start : start + CHUNK]
+            n = model.theta.shape[-1]
+            size = CHUNK if xp is np else n  # a device has the bandwidth, but every launch costs
+            for start in range(0, n, size):
+                some = np.s_[..., start : start + size]
                 for name, vector in vectors.items():
                     setattr(optimizer, name, trace(vector[some]))
-                optimizer.scratch = trace(vectors["scratch"][..., : model.theta[some].shape[-1]])
+                optimizer.scratch = trace(vectors["scratch"][..., : min(size, n - start)])
                 optimizer.update(trace(model.theta[some]), trace(model.grad[some]), *coefficients)
         finally:
             for part in parts:
@@ -101,6 +104,8 @@ class RecordedSteps:
         self, model: Sequential, loss: Loss, optimizer: Optimizer, data: tuple[Array, Array]
     ) -> None:
         self.model, self.loss, self.optimizer, self.data = model, loss, optimizer, data
+        self.advance: Callable[[], Any] = optimizer.advance
+        optimizer.start(model.theta, model.grad)
         self.steps: dict[int, TrainingStep] = {}
         self.settings = self._settings()
 
@@ -118,7 +123,7 @@ class RecordedSteps:
         """Train on the rows of every batch; returns their losses, (n_batches,) or (n_batches, K)."""
         model, loss, optimizer, data = self.model, self.loss, self.optimizer, self.data
         optimizer.start(model.theta, model.grad)
-        table = model.xp.asarray([optimizer.advance() for _ in batches], model.dtype)
+        table = model.xp.asarray([self.advance() for _ in batches], model.dtype)
         losses = model.xp.empty((len(batches), *model.theta.shape[:-1]), model.dtype)
         for i, (rows, now) in enumerate(zip(batches, table, strict=True)):
             step = self.steps.get(rows.shape[-1])

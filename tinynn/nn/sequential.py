@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinynn.backend import Array, get_backend, to_numpy
 from tinynn.files import load_tensors, save_tensors
-from tinynn.nn.layers import Cached, Chain, Layer
+from tinynn.nn.layers import Cached, Chain, Layer, Shape
 from tinynn.validation import check_array
 
 BLOCK = 4096  # rows that predict takes at a time, so that its activations stay small
@@ -83,32 +84,50 @@ class Sequential(Chain):
             self.initialize(np.random.default_rng(rng))
         self._gather()
 
-    def _gather(self) -> None:
-        """Move every layer to this backend and its parameters into views of theta and grad."""
+    def _gather(self, networks: Shape = ()) -> None:
+        """Move every layer to this backend and its parameters into views of theta and grad.
+
+        `networks` is (K,) if the parameters are those of K networks, each with a first axis for them.
+        """
         # (prefix + torch's name, layer, attribute) of every parameter, in order
         slots = [
             (prefix + name, layer, attribute)
             for prefix, layer in self.named_layers()
             for name, attribute in layer.parameter_names.items()
         ]
-        sizes = [getattr(layer, attribute).size for _, layer, attribute in slots]
-        self._theta = self.xp.empty(sum(sizes), self.dtype)
-        self._grad = self.xp.zeros(sum(sizes), self.dtype)
+        sizes = [getattr(layer, attribute).size // math.prod(networks) for _, layer, attribute in slots]
+        self._theta = self.xp.empty((*networks, sum(sizes)), self.dtype)
+        self._grad = self.xp.zeros((*networks, sum(sizes)), self.dtype)
         self._parameters: dict[str, Array] = {}
         self._gradients: dict[str, Array] = {}
         self._slots = []
         ends = np.cumsum(sizes).tolist()
         for (name, layer, attribute), start, end in zip(slots, [0, *ends], ends, strict=False):
             value = to_numpy(getattr(layer, attribute))
-            weights = self._theta[start:end].reshape(value.shape)
+            weights = self._theta[..., start:end].reshape(value.shape)
             weights[...] = self.xp.asarray(value)
-            gradient = self._grad[start:end].reshape(value.shape)
+            gradient = self._grad[..., start:end].reshape(value.shape)
             setattr(layer, attribute, weights)
             setattr(layer, f"d{attribute}", gradient)
             self._parameters[name], self._gradients[name] = weights, gradient
             self._slots.append((name, layer, attribute, weights, gradient))
         for _, layer in self.named_layers():
             layer.xp = self.xp
+
+    @classmethod
+    def stack(cls, networks: Sequence[Sequential]) -> Sequential:
+        """K networks of one shape as one: theta (K, n_parameters), which takes X (K, M, n_in).
+
+        The parameters are copies. What the result is for is `tinynn.training.fit_many`.
+        """
+        together = copy.deepcopy(networks[0])
+        for (layer, attribute), *others in zip(
+            *(network.slots() for network in [together, *networks]), strict=True
+        ):
+            values = [to_numpy(getattr(other, name)) for other, name in others]
+            setattr(layer, attribute, np.stack(values))
+        together._gather((len(networks),))
+        return together
 
     @property
     def theta(self) -> Array:
