@@ -214,7 +214,7 @@ NUMPY_ONLY = {"correction", "device", "initial", "kind", "like", "stable", "subo
 _ARITHMETIC = "add sub mul truediv floordiv mod pow matmul and or xor"
 _COMPARISONS_AND_UNARY = "eq ne lt le gt ge neg pos abs invert"
 _METHODS = """
-    all any argmax argmin argsort astype clip copy cumprod cumsum diagonal dot fill flatten max mean min
+    all any argmax argmin argsort astype clip copy cumprod cumsum diagonal fill flatten max mean min
     nonzero prod ravel repeat reshape round searchsorted sort squeeze std sum swapaxes take trace transpose
     var
 """
@@ -249,6 +249,9 @@ for _name in _METHODS.split():
 for _name in _ATTRIBUTES.split():
     setattr(ndarray, _name, property(lambda self, name=_name: getattr(self._host, name)))
 ndarray.T = property(lambda self: ndarray(self._host.T))
+ndarray.mT = property(lambda self: ndarray(self._host.mT))
+ndarray.base = property(lambda self: self._host.base)
+ndarray.dot = lambda self, b, out=None: dot(self, b, out)
 
 linalg = SimpleNamespace(
     **{name: _of_arrays(getattr(np.linalg, name)) for name in _LINALG.split()},
