@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+import strict_array
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
@@ -45,6 +46,8 @@ def strict_backend(monkeypatch):
     """The name of an array library that never mixes with NumPy; see strict_array.py."""
     monkeypatch.setattr(backend, "BACKENDS", (*backend.BACKENDS, "strict_array"))
     backend._library.cache_clear()  # it remembers types that belonged to no library
+    for name, module in strict_array.cupyx.items():
+        monkeypatch.setitem(sys.modules, name, module)
     yield "strict_array"
     backend._library.cache_clear()
 

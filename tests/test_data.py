@@ -182,19 +182,3 @@ def test_split_is_random_and_repeatable():
 def test_split_refuses(fractions, message):
     with pytest.raises(ValueError, match=message):
         split(numbered(10), fractions)
-
-
-@pytest.mark.gpu
-def test_cupy_gets_the_same_batches_and_parts():
-    from tinynn.backend import BackendError, asarray, to_numpy
-
-    host = numbered(40)
-    try:
-        device = Dataset(asarray(host.X, backend="cupy"), asarray(host.y, backend="cupy"))
-    except BackendError as error:
-        pytest.skip(str(error))
-    pairs = [*zip(DataLoader(host, rng=0), DataLoader(device, rng=0), strict=True)]
-    pairs += [((a.X, a.y), (b.X, b.y)) for a, b in zip(split(host, rng=0), split(device, rng=0), strict=True)]
-    for (X, y), (X_device, y_device) in pairs:
-        np.testing.assert_array_equal(X, to_numpy(X_device))
-        np.testing.assert_array_equal(y, to_numpy(y_device))

@@ -75,7 +75,7 @@ def get_backend(name: str) -> ModuleType:
     except ImportError as error:
         raise BackendError(
             f'backend "{name}" is not installed: pip install "tinynn[gpu]" (CUDA 13), '
-            "or the CuPy wheel that fits your CUDA version"
+            "or the wheel of CuPy 14 or later that fits your CUDA version"
         ) from error
     if name == "cupy":
         try:

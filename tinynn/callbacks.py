@@ -6,9 +6,7 @@ import math
 import os
 from typing import Any
 
-import numpy as np
-
-from tinynn.backend import to_numpy
+from tinynn.backend import Array, to_numpy
 from tinynn.checkpoint import TrainingState, save_checkpoint
 from tinynn.files import check_folder
 from tinynn.validation import check_integer, check_number
@@ -52,7 +50,7 @@ class EarlyStopping(Callback):
 
     def _begin(self) -> None:
         self.best, self.waited = math.inf, 0
-        self.best_theta: np.ndarray | None = None
+        self.best_theta: Array = None
 
     def on_epoch_end(self, training: TrainingState) -> bool:
         if training.epoch == 1:
@@ -60,7 +58,7 @@ class EarlyStopping(Callback):
         loss = training.history.validation_loss[-1]
         if loss < self.best - self.min_delta:
             self.best, self.waited = loss, 0
-            self.best_theta = to_numpy(training.model.theta).copy()
+            self.best_theta = training.model.theta.copy()
         else:
             self.waited += 1
         return self.waited >= self.patience
@@ -71,7 +69,7 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         state = {"best": self.best, "waited": self.waited}
-        return state if self.best_theta is None else state | {"best_theta": self.best_theta}
+        return state if self.best_theta is None else state | {"best_theta": to_numpy(self.best_theta)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best, self.waited = state["best"], state["waited"]

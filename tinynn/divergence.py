@@ -107,7 +107,8 @@ def diverge(training: TrainingState, step: int, last_finite: float | None, befor
     last = "none" if last_finite is None else f"{last_finite:.3g}"
     error = DivergenceError(
         f"{training.name}training diverged in epoch {training.epoch + 1}, step {step}: loss, gradient or "
-        f"update is not finite (rate {rate:.3g}, last finite loss {last}, gradient norm {norm:.3g}). What to try: {advice}."
+        f"update is not finite (rate {rate:.3g}, last finite loss {last}, gradient norm {norm:.3g}). "
+        f"What to try: {advice}."
     )
     error.epoch, error.step = training.epoch + 1, step
     error.last_finite_loss, error.gradient_norm = last_finite, norm

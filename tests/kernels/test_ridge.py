@@ -180,8 +180,7 @@ def test_prediction_needs_the_features_of_fit():
 
 
 @pytest.mark.parametrize("kernel", ["linear", "poly", Matern52(), "laplacian", "precomputed"])
-def test_on_another_array_library(kernel, device_with_lapack):
-    device = device_with_lapack
+def test_on_another_array_library(kernel, device):
     train, test = (K, K[:5]) if kernel == "precomputed" else (X, X_test)
     expected = KernelRidge(kernel=kernel).fit(train, Y).predict(test)
     model = KernelRidge(kernel=kernel).fit(asarray(train, device), asarray(Y, device))

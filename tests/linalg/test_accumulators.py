@@ -182,9 +182,9 @@ def test_bad_use(kind):
 
 
 @either
-def test_other_array_library(kind, device):
+@pytest.mark.parametrize("factorization", ["lapack", "tinynn"])
+def test_other_array_library(kind, factorization, device):
     X, y = data()
-    factorization = "lapack" if device == "cupy" else "tinynn"
     moved = [backend.asarray(a, device) for a in (X, y)]
     rows = kind(factorization=factorization).extend(row_blocks(*moved, rows=100))
     assert_close(backend.to_numpy(rows.solve().coef), least_squares(X, y).coef, 1e-11)

@@ -443,7 +443,7 @@ def test_on_another_array_library(method, device):
     for shape in SHAPES.values():
         X, y = problem(shape, columns=(2,))
         moved = [backend.asarray(a, device) for a in (X, y)]
-        for factorization in ("lapack", "tinynn") if device == "cupy" else ("tinynn",):
+        for factorization in ("lapack", "tinynn"):
             for alpha in (0, 0.3):
                 ours = least_squares(*moved, method, alpha, factorization=factorization)
                 theirs = least_squares(X, y, method, alpha, factorization=factorization)
@@ -459,3 +459,16 @@ def test_rank_on_another_array_library(device):
     for method in RANK_REVEALING:
         result = least_squares(*moved, method, factorization="tinynn")
         np.testing.assert_allclose(backend.to_numpy(result.coef), least_squares(X, y, method).coef, rtol=1e-7)
+
+
+@both
+@pytest.mark.parametrize("method", ["normal", "cholesky", "newton", "qr"])
+def test_dependent_columns_are_refused_on_another_array_library(method, factorization, device):
+    for kind in ("duplicated column", "zero column", "zeros"):
+        X, y = dependent(kind)
+        with pytest.raises(FactorizationError) as expected:
+            least_squares(X, y, method, factorization=factorization)
+        moved = [backend.asarray(a, device) for a in (X, y)]
+        with pytest.raises(type(expected.value)) as found:
+            least_squares(*moved, method, factorization=factorization)
+        assert found.value.pivot == expected.value.pivot

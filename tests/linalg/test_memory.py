@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,15 @@ def test_there_is_room_for_a_small_matrix():
     A = memory.empty_square(7, "nothing")
     assert A.shape == (7, 7)
     assert A.dtype == np.float64
+
+
+def test_on_a_gpu_what_cupy_keeps_for_its_next_arrays_is_free(monkeypatch):
+    cupy = SimpleNamespace(
+        cuda=SimpleNamespace(runtime=SimpleNamespace(memGetInfo=lambda: (1000, 8000))),
+        get_default_memory_pool=lambda: SimpleNamespace(free_bytes=lambda: 500),
+    )
+    monkeypatch.setattr(memory, "get_backend", lambda backend: cupy)
+    assert memory.available_bytes("cupy") == 1500
 
 
 def test_too_large_a_matrix_is_refused_with_numbers_and_a_way_out(monkeypatch):

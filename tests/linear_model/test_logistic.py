@@ -4,6 +4,7 @@ import sklearn.linear_model as reference
 import torch
 from linear_model.data import load, relative_error
 
+from tinynn.backend import asarray
 from tinynn.estimator import ConvergenceWarning
 from tinynn.linear_model import LogisticRegression
 from tinynn.linear_model.logistic import Objective, newton
@@ -123,12 +124,20 @@ def test_labels_may_be_text_and_float32_is_kept():
     assert model.predict_proba(X.astype(np.float32)).dtype == np.float32
 
 
+SEPARABLE = [[-1.0], [-2.0], [1.0], [2.0]], [0, 0, 1, 1]
+
+
 def test_separable_classes_without_penalty_reach_a_small_gradient_but_no_minimum():
-    model = LogisticRegression(penalty=None).fit([[-1.0], [-2.0], [1.0], [2.0]], [0, 0, 1, 1])
+    model = LogisticRegression(penalty=None).fit(*SEPARABLE)
     assert model.coef_[0, 0] > 5
     assert model.score([[-1.0], [1.0]], [0, 1]) == 1
     with pytest.raises(np.linalg.LinAlgError):
-        LogisticRegression(penalty=None, tol=0).fit([[-1.0], [-2.0], [1.0], [2.0]], [0, 0, 1, 1])
+        LogisticRegression(penalty=None, tol=0).fit(*SEPARABLE)
+
+
+def test_a_singular_system_is_noticed_on_another_array_library(device):
+    with pytest.raises(np.linalg.LinAlgError):
+        LogisticRegression(penalty=None, tol=0).fit(*(asarray(a, device) for a in SEPARABLE))
 
 
 def test_gradient_descent_without_any_curvature_stays():

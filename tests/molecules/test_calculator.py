@@ -15,7 +15,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tinynn import backend
 from tinynn.backend import asarray
-from tinynn.linalg import solve_lower, solve_upper
 from tinynn.molecules import (
     CoulombPairPotential,
     EnergyForceRegressor,
@@ -149,10 +148,7 @@ def test_float32_models_and_those_of_another_array_library(device):
 # What ASE wants of it
 
 
-def test_learned_models_say_where_their_arrays_are(device, monkeypatch):
-    if device == "strict_array":  # which has no LAPACK
-        monkeypatch.setattr("tinynn.linalg.factor.lapack.solve_lower", solve_lower)
-        monkeypatch.setattr("tinynn.linalg.factor.lapack.solve_upper", solve_upper)
+def test_learned_models_say_where_their_arrays_are(device):
     R = np.random.default_rng(0).normal(size=(6, 3, 3)) + 2 * np.eye(3)
     E, F = LennardJones().predict(R)
     data = [asarray(a, device) for a in (R, E, F)]

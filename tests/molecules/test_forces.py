@@ -9,12 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from reference import torch_forces as in_torch
 from sklearn.base import clone
 
-from tinynn import linalg
 from tinynn.backend import asarray, to_numpy
 from tinynn.datasets import rmd17
 from tinynn.estimator import NotFittedError
 from tinynn.kernels import Gaussian, Linear, Matern32, Matern52
-from tinynn.linalg import NotPositiveDefiniteError, factor, memory
+from tinynn.linalg import NotPositiveDefiniteError, memory
 from tinynn.molecules import (
     CoulombMatrix,
     CoulombPairPotential,
@@ -461,10 +460,7 @@ def test_too_little_memory_is_said_before_the_matrix_is_filled(monkeypatch):
 
 
 @every_target
-def test_on_another_array_library(targets, device, monkeypatch):
-    if device == "strict_array":  # which has no LAPACK
-        monkeypatch.setattr(factor.lapack, "solve_lower", linalg.solve_lower)
-        monkeypatch.setattr(factor.lapack, "solve_upper", linalg.solve_upper)
+def test_on_another_array_library(targets, device):
     R, E, F = labelled(configurations(6, 5, 3))
     T = configurations(3, 5, 3, seed=1)
     ours, theirs = (EnergyForceRegressor(targets=targets, permutations=SWAPS, alpha=1e-6) for _ in range(2))

@@ -6,13 +6,15 @@ stand for the other. Arrays are not checked again: whoever calls these has done 
 
 from __future__ import annotations
 
-from contextlib import suppress
+import warnings
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
 import scipy.linalg
 
 from tinynn.backend import Array, get_array_module
+from tinynn.linalg.cholesky import cholesky as cholesky_by_hand
 from tinynn.linalg.errors import NotPositiveDefiniteError, SingularMatrixError
 from tinynn.linalg.qr import qr as qr_by_hand
 
@@ -47,7 +49,9 @@ def lu(A: Array) -> tuple[Array, Array, Array]:
         (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), (A,))
         LU, swaps, _ = getrf(A)
     else:
-        LU, swaps = _scipy_linalg(A).lu_factor(A, check_finite=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # singular: there is an error for that
+            LU, swaps = _scipy_linalg(A).lu_factor(A, check_finite=False)
     zero = xp.diagonal(LU) == 0
     if zero.any():
         first = int(zero.argmax())
@@ -59,13 +63,12 @@ def lu(A: Array) -> tuple[Array, Array, Array]:
 
 
 def cholesky(A: Array) -> Array:
-    """As `tinynn.linalg.cholesky`; on a GPU the error does not know the pivot."""
+    """As `tinynn.linalg.cholesky`."""
     xp = get_array_module(A)
     if xp is not np:
-        L = xp.linalg.cholesky(A)
-        if not xp.isfinite(L).all():
-            raise NotPositiveDefiniteError("A is not positive definite")
-        return L
+        with suppress(np.linalg.LinAlgError), _watching(A):
+            return xp.linalg.cholesky(A)
+        return cholesky_by_hand(A)  # whose error knows the pivot
     # NumPy and SciPy bring a BLAS each, and the idle threads of one keep the other waiting: what follows
     # one of NumPy's products is faster in NumPy. Its error does not know the pivot, SciPy's does.
     with suppress(np.linalg.LinAlgError):
@@ -102,6 +105,12 @@ def append_rows(R: Array, A: Array) -> Array:
     return tpqrt(0, min(block, len(R)), R, A, overwrite_b=True)[0]
 
 
+def solve(A: Array, b: Array) -> Array:
+    """A^-1 b for a square A (n, n) and b (n,) or (n, k), by LU; LinAlgError if a pivot is exactly 0."""
+    with _watching(A):
+        return get_array_module(A).linalg.solve(A, b)
+
+
 def svd(A: Array) -> tuple[Array, Array, Array]:
     """As `tinynn.linalg.svd`, by bidiagonalisation and divide and conquer (gesdd)."""
     return get_array_module(A).linalg.svd(A, full_matrices=False)
@@ -114,6 +123,15 @@ def solve_svd(A: Array, b: Array) -> tuple[Array, Array]:
         return x, s
     U, s, Vt = svd(A)
     return Vt.T @ ((U.T @ b) / s[:, None]), s
+
+
+def _watching(A: Array) -> AbstractContextManager:
+    """Inside, cuSOLVER's failures are errors; CuPy would return its numbers, which have no meaning then."""
+    if get_array_module(A) is np:
+        return nullcontext()
+    import cupyx
+
+    return cupyx.errstate(linalg="raise")
 
 
 def _scipy_linalg(A: Array) -> Any:

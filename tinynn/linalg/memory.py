@@ -53,7 +53,7 @@ def available_bytes(backend: str = "numpy") -> int | None:
     xp = get_backend(backend)
     if hasattr(xp, "cuda"):
         free, _ = xp.cuda.runtime.memGetInfo()
-        return int(free)
+        return int(free) + xp.get_default_memory_pool().free_bytes()  # which CuPy keeps for its next arrays
     limits = [available for source in (_machine, _container) if (available := source()) is not None]
     return min(limits, default=None)
 

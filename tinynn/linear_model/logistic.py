@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.estimator import warn_not_converged
+from tinynn.linalg import lapack
 from tinynn.linear_model.base import LinearClassifier
 from tinynn.nn.activations import sigmoid, softmax, softplus
 from tinynn.nn.losses import BinaryCrossEntropy, CrossEntropy, Loss
@@ -222,7 +223,7 @@ def newton(L: Objective, tol: float, max_iter: int) -> Minimum:
     value, gradient = L(theta)
     steps, slope = 0, np.inf
     while slope > tol and steps < max_iter:
-        d = xp.linalg.solve(L.hessian(theta), gradient.T.ravel()).reshape(gradient.T.shape).T
+        d = lapack.solve(L.hessian(theta), gradient.T.ravel()).reshape(gradient.T.shape).T
         t, fall = 1.0, float((gradient * d).sum())
         rounding = 4 * np.finfo(float).eps * abs(value)
         while (new := L(theta - t * d))[0] > value - 1e-4 * t * fall + rounding:  # Armijo's rule

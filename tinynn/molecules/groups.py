@@ -149,7 +149,7 @@ def sample_rotations(
     """
     n_rotations = check_integer(n_rotations, "n_rotations", low=1)
     rng = np.random.default_rng(rng)
-    return [partial(rotate, rotation=random_rotation(dimension, rng)) for _ in range(n_rotations)]
+    return [partial(rotate, rotation=random_rotation(dimension, rng).tolist()) for _ in range(n_rotations)]
 
 
 def direct_product(first: Sequence[Action], second: Sequence[Action]) -> list[Action]:
