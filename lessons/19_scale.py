@@ -136,7 +136,8 @@ for n in SIZES:
 # t₀ and 1/r come from least squares (lesson 2). The times span six powers of ten, so it is the
 # *relative* error that should be small: |t₀/t + (1/r) W/t - 1|², a design matrix with the columns 1/t
 # and W/t for the work W (additions, operations, bytes). *Predict:* which does more operations in a
-# second, the sum or the product, and by which factor? At which n is the corner of the product?
+# second, the sum or the product, and by which factor? At which n is the corner of the product? (Arrays
+# above CACHED numbers are not fitted: they show where memory sets the price.)
 
 
 # %%
@@ -605,10 +606,11 @@ print(results)
 # ## Exercises
 #
 # 1. *A dearer operation.* Replace `xp.add` in section 1 by `xp.arctan2`. Predict in which direction the
-#    corner moves, and whether t₀ does. Check: the corner falls by more than a factor of 3.
-# 2. *Move the crossing.* For a host whose own launches are negligible, show from section 4 that the
-#    crossing of the training step moves as √launch of the device, so by √10 for a launch ten times
-#    cheaper. Then run with `DEVICE_LAUNCH = 1.0`. Why is the factor a little larger?
+#    corner moves, and whether t₀ does. Check: the corner falls by more than a factor of 2.
+# 2. *Move the crossing.* For wide networks (P near w²), and a host whose own launches are negligible,
+#    show from section 4 that the crossing of the training step moves as √launch of the device. Check
+#    with `DEVICE_LAUNCH = 40.0`: "both calculated" about doubles. With 1.0 it falls by much more than
+#    √10. Which two assumptions fail there?
 # 3. *The balance of a device.* For which batch B does arithmetic take as long as memory in the formula of
 #    section 4? Show that it depends on the machine through one number, arithmetic / memory, and compute it
 #    for all machines in the table. What does it say about batches of 32 on the device? Check with `parts`.
