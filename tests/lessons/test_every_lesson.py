@@ -100,6 +100,12 @@ PATTERNS = {  # what the quick form still has to show
         and v["force error along the trajectory (eV/Å)"] < 0.05
         and v["hardly asked: shortest distance (Å)"] < 1.8
     ),
+    "19": lambda v: (
+        v["time of a call, 1000 / 10 numbers"] < 5
+        and v["time of a call, 10000000 / 1000 numbers"] > 100
+        and v["losses of numpy float32 / numpy float64, - 1"] < 1e-2
+        and v["numpy, training: a sample alone / in a batch of 512"] > 5
+    ),
 }
 
 
