@@ -75,7 +75,7 @@ def test_every_rule(case, dtype):
 
 def test_rates_that_change_and_parameters_in_several_chunks():
     X, y = data("float32")
-    model = Sequential(Dense(N, 150), Tanh(), Dense(150, 150), Tanh(), Dense(150, 2), rng=0)
+    model = Sequential(Dense(N, 250), Tanh(), Dense(250, 280), Tanh(), Dense(280, 2), rng=0)
     assert model.theta.size > CHUNK
     assert_recording_equals(model, MeanSquaredError(), Adam(CosineDecay(1e-2, 4)), X, y)
 

@@ -78,6 +78,13 @@ class Recording:
         self._run.append(functools.partial(call, *real, **options, out=result))
         return Traced(result, self)
 
+    def convert(self, array: Array, dtype: object) -> Traced:
+        """Record ``array.astype(dtype)``."""
+        result = array.astype(dtype)
+        self.calls.append(Call("astype", (array,), result, {}))
+        self._run.append(functools.partial(get_array_module(array).copyto, result, array))
+        return Traced(result, self)
+
 
 def _constant(x: Any, xp: ModuleType, dtype: np.dtype) -> Array:
     """A Python number as NumPy would take it in every call."""
@@ -131,6 +138,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def mT(self) -> Traced:
         return self._view(self.array.mT)
+
+    def astype(self, dtype: object) -> Traced:
+        return self.recording.convert(self.array, dtype)
 
     def sum(self, **options: Any) -> Traced:
         return np.sum(self, **options)

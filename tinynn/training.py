@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import warnings
@@ -237,10 +238,11 @@ def _prepare(model: Sequential, loss: Loss, data: Dataset | tuple[Array, Array],
     if not isinstance(data, Dataset) and not (isinstance(data, (tuple, list)) and len(data) == 2):
         raise TypeError(f"{name} must be a Dataset or a tuple (X, y); got {type(data).__name__}")
     try:
-        data = data if isinstance(data, Dataset) else Dataset(*data)
+        data = copy.copy(data) if isinstance(data, Dataset) else Dataset(*data)  # which looks for NaN
         X, y = asarray(data.X, backend=model.backend), asarray(data.y, backend=model.backend)
-        X = model.check_input(X, finite=False)
-        n_out = model.predict(X[:1]).shape[1:]
-        return Dataset(X, loss.check_target(y, (len(X), *n_out), model.dtype))
+        data.X = model.check_input(X, finite=X.dtype != model.dtype)  # which may overflow
+        n_out = model.predict(data.X[:1]).shape[1:]
+        data.y = loss.check_target(y, (len(X), *n_out), model.dtype)
+        return data
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from error

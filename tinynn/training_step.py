@@ -13,7 +13,7 @@ from tinynn.nn.layers import Chain
 from tinynn.optim import Optimizer
 from tinynn.recording import Recording, Traced
 
-CHUNK = 2**14  # parameters that are updated at a time: with their gradient and state they fit a fast cache
+CHUNK = 2**16  # parameters that are updated at a time: with their gradient and state they fit a fast cache
 
 
 def recordable(model: Sequential, loss: Loss, optimizer: Optimizer) -> bool:
