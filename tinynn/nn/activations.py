@@ -123,6 +123,7 @@ class LeakyReLU(Activation):
     """
 
     Z = Cached()
+    settings = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = check_number(negative_slope, "negative_slope", low=0, high=1, closed="left")

@@ -71,6 +71,7 @@ class Layer(OnBackend):
     parameter_names: Mapping[str, str] = {}
     training = True
     n_in: int | None = None
+    settings: tuple[str, ...] = ()  # attributes that forward depends on besides the parameters
     recordable = True  # whether all it does can be repeated by the same calls of the array library
 
     def forward(self, X: Array) -> Array:
