@@ -293,21 +293,21 @@ for (backend, dtype), difference in parity.items():
 #
 #     take the batch           2    features, labels
 #     forward                  8    3 products, 3 biases, 2 activations
-#     loss and derivative     10    softmax and logarithm in 8, (p - y)/M in 2
-#     backward                10    3 products for dW, 3 sums for db; 2 products, 2 slopes for dA
+#     loss and derivative     12    softmax, its logarithm and their mean in 10, (p - y)/M in 2
+#     backward                14    3 products for dW, 3 for db, 2 for dA; 2 slopes in 3 calls each
 #     Adam                    10    each over all P parameters
 #
-# Forty launches, whatever w is. The arithmetic is in the products: 2 operations for every weight and
+# 46 launches, whatever w is. The arithmetic is in the products: 2 operations for every weight and
 # sample in the forward pass, 4 in the backward pass (dW, and dA for the layer before). The bytes are
 # Adam's: ten passes over all parameters, 12 bytes for each of them. So
 #
-#     t = 40 launch + 6 · batch · P / arithmetic + 120 P / memory
+#     t = 46 launch + 6 · batch · P / arithmetic + 120 P / memory
 #
 # *Predict:* with your three numbers above, how long does a step take for w = 4? From which w on does the
 # rest outweigh the launches, and which part of the rest: arithmetic or memory?
 
 # %%
-LAUNCHES = 2 + 8 + 10 + 10 + 10
+LAUNCHES = 2 + 8 + 12 + 14 + 10
 
 
 def parameters(width):

@@ -218,15 +218,17 @@ def test_recorded_on_a_device_as_on_the_host(device):
 
 
 def test_a_recording_repeats_with_other_numbers_and_without_new_memory():
-    a, b = np.arange(4.0), np.ones(4)
+    a, b = np.arange(4.0).reshape(2, 2), np.ones((2, 2))
     recording = Recording()
     x, y = recording.trace(a), recording.trace(b)
     z = 2 * x + y
     z *= np.exp(-x)
-    total = z.sum(axis=-1)
+    total, largest = z.sum(), np.max(z, axis=-1, keepdims=True)
     where = [c.out for c in recording.calls]
     for _ in range(2):
-        np.testing.assert_allclose(total.array, ((2 * a + b) * np.exp(-a)).sum())
+        expected = (2 * a + b) * np.exp(-a)
+        np.testing.assert_allclose(total.array, expected.sum())
+        np.testing.assert_allclose(largest.array, expected.max(axis=-1, keepdims=True))
         a += 0.5
         b -= 3
         recording.replay()

@@ -69,13 +69,12 @@ class Recording:
         name = function.__name__ + method
         call = getattr(xp, function.__name__)
         if method or (function in REDUCTIONS and xp is np):
+            options = {"axis": None if function in REDUCTIONS else 0} | options
             call = REDUCTIONS.get(function, call).reduce  # np.sum itself is a slow way to np.add.reduce
         result = call(*real, **options) if out is None else call(*real, **options, out=out.array)
         result = xp.asarray(result)  # NumPy returns arrays without dimensions as scalars
         self.calls.append(Call(name, tuple(real), result, options))
-        if name == "dot":
-            call = real.pop(0).dot  # the method looks for no arrays of other kinds
-        self._run.append(functools.partial(call, *real, **options, out=result))
+        self._run.append(_ready(call, real, options, result))
         return Traced(result, self)
 
     def convert(self, array: Array, dtype: object) -> Traced:
@@ -84,6 +83,19 @@ class Recording:
         self.calls.append(Call("astype", (array,), result, {}))
         self._run.append(functools.partial(get_array_module(array).copyto, result, array))
         return Traced(result, self)
+
+
+def _ready(
+    call: Callable[..., Any], arguments: list[Any], options: dict[str, Any], out: Array
+) -> Callable[[], Any]:
+    """The call with all its arguments, by position where NumPy allows: names cost half as much again."""
+    if call is np.dot:  # whose method does not ask whether other libraries want to answer
+        return functools.partial(arguments[0].dot, arguments[1], out)
+    if isinstance(call, np.ufunc) and not options and call not in (np.maximum, np.minimum):
+        return functools.partial(call, *arguments, out)
+    if call in (np.add.reduce, np.maximum.reduce):
+        return functools.partial(call, *arguments, options["axis"], None, out, options.get("keepdims", False))
+    return functools.partial(call, *arguments, **options, out=out)
 
 
 def _constant(x: Any, xp: ModuleType, dtype: np.dtype) -> Array:

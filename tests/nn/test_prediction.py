@@ -94,7 +94,7 @@ def test_a_pending_pass_is_left_alone_and_predictions_are_the_callers():
 def test_bad_input_is_refused_as_before(bad):
     model, X = recorded(), rows(1)
     X[0, 1] = bad
-    with pytest.raises(ValueError, match="X contains 1 (NaN|inf)"):
+    with pytest.raises(ValueError, match=r"X contains 1 (NaN|inf)"):
         model.predict(X)
     with pytest.raises(ValueError, match="X has shape"):
         model.predict(np.ones((1, 4), np.float32))
