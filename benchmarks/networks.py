@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,60 @@ class Inference(Network):
         """X (samples, n_in), normal numbers."""
         rng = np.random.default_rng(self.seed)
         return rng.standard_normal((self.samples, self.widths[0]), dtype=np.float32)
+
+
+ZIGZAG = ((0.0, 0.0), (1.3, 0.5), (2.5, 0.1), (3.5, 1.1))  # the molecule of lesson 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """S2 as a whole: molecules, energies, features, augmented training sets, trainings, test errors.
+
+    S2 asks for six trainings, lesson 11 does the same: two features, with nothing, rotated or permuted
+    molecules added. With both added at once there are eight.
+    """
+
+    epochs: int
+    samples: int = 500
+    batch_size: int = 16
+    hidden: tuple[int, ...] = (32, 64, 64, 32)
+    angle: float = np.pi / 2
+    permutation: tuple[int, ...] = (3, 0, 1, 2)
+    seed: int = 0
+
+    @property
+    def cases(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The features and the parts of the training set of all eight."""
+        parts = [("original", *added) for k in range(3) for added in combinations(("rotated", "permuted"), k)]
+        return list(product(("positions", "distances"), parts))
+
+    def molecules(self) -> tuple[np.ndarray, np.ndarray]:
+        """Four fifths of the molecules R (M, 4, 2) to train with, the others to test, float64."""
+        R = ZIGZAG + 0.1 * np.random.default_rng(self.seed).standard_normal((self.samples, 4, 2))
+        n_train = self.samples * 4 // 5
+        return R[:n_train], R[n_train:]
+
+    @staticmethod
+    def summary(histories: Sequence[Sequence[float]], errors: Sequence[float]) -> list[float]:
+        """What contestants have to agree on.
+
+        Rounding sets two trainings apart in time, and errors far from the training set most of all. So
+        the losses of the first epochs are compared; of the test errors, that they are numbers.
+        """
+        if not np.isfinite(errors).all():
+            raise ValueError(f"test errors are {errors}")
+        return [loss for losses in histories for loss in losses[:5]]
+
+    def training(self, features: int, samples: int) -> Training:
+        """The training of one case: its network and its batches."""
+        return Training(
+            widths=(features, *self.hidden, 1),
+            classes=False,
+            samples=samples,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            seed=self.seed,
+        )
 
 
 def cpu_only(peer: str, backend: str) -> None:

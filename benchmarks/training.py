@@ -89,13 +89,13 @@ EPOCH = Training(widths=(784, 128, 10), classes=True, samples=60_000, batch_size
 DEEP = Training(widths=(784, 512, 512, 512, 10), classes=True, samples=3_840, batch_size=128, epochs=1)
 WIDE = Training(widths=(4096, 4096, 4096, 4096, 10), classes=True, samples=32_768, batch_size=8192, epochs=5)
 
-# sweeps: the step of the small network, but wider or deeper; the wider, the fewer epochs a run has
+# sweeps: the step of the small network, but wider or deeper, and then with fewer epochs a run
 WIDTHS = [
     Training(widths=(8, n, n, 1), classes=False, samples=400, batch_size=16, epochs=max(1, 512 // n))
     for n in (16, 32, 64, 128, 256, 512, 1024)
 ]
 DEPTHS = [
-    Training(widths=(8, *[64] * n, 1), classes=False, samples=400, batch_size=16, epochs=8)
+    Training(widths=(8, *[64] * n, 1), classes=False, samples=400, batch_size=16, epochs=16 // n)
     for n in (1, 2, 4, 8, 16)
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -55,8 +56,10 @@ def training_step(problem: Training) -> Callable[[Any, Any, Any], tuple[Any, Any
         parameters, m, v, t = state
         value, gradient = jax.value_and_grad(loss)(parameters, X, y)
         t = t + 1
-        root = jnp.sqrt(1 - 0.999**t)
-        rate = problem.lr * root / (1 - 0.9**t)
+        # 1 - β^t; the power itself would lose three of float32's seven digits
+        weight1, weight2 = (-jnp.expm1(t * math.log(beta)) for beta in (0.9, 0.999))
+        root = jnp.sqrt(weight2)
+        rate = problem.lr * root / weight1
         m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, gradient)
         v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, gradient)
         parameters = jax.tree.map(
@@ -118,7 +121,9 @@ def stepwise_training(problem: Training, backend: str) -> Contestant:
     device = device_of(backend)
     step = training_step(problem)
     X, y = jax.device_put(problem.data(), device)
-    epochs = jax.device_put([[rows.astype(np.int32) for rows in epoch] for epoch in problem.batches()], device)
+    epochs = jax.device_put(
+        [[rows.astype(np.int32) for rows in epoch] for epoch in problem.batches()], device
+    )
     state = initial_state(problem, device)
 
     def update(state: Any, total: Any, X: Any, y: Any, rows: Any) -> tuple[Any, Any]:

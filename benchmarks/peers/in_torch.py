@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import Contestant
-from benchmarks.networks import Inference, Network, Training
+from benchmarks.networks import Exercise, Inference, Network, Training
 
 
 def device_of(backend: str) -> str:
@@ -155,5 +155,45 @@ def inference(problem: Inference, backend: str) -> Contestant:
             for _ in range(problem.calls):
                 Y = model(X)
         return Y.ravel()[:5].tolist()
+
+    return run
+
+
+def exercise(problem: Exercise, backend: str) -> Contestant:
+    """The whole exercise in torch, one eager training after the other."""
+    import torch
+
+    device = device_of(backend)
+    R_train, R_test = (torch.from_numpy(R).to(device) for R in problem.molecules())
+    cos, sin = np.cos(problem.angle), np.sin(problem.angle)
+    rotation = torch.tensor([[cos, -sin], [sin, cos]], device=device)
+    i, j = torch.triu_indices(4, 4, offset=1)
+
+    def distances(R: Any) -> Any:
+        return (R[:, i] - R[:, j]).norm(dim=2)
+
+    def energies(R: Any) -> Any:
+        return (1 / distances(R)).sum(dim=1, keepdim=True).float()
+
+    def moved(R: Any) -> dict[str, Any]:
+        return {"original": R, "rotated": R @ rotation.T, "permuted": R[:, problem.permutation]}
+
+    features: dict[str, Callable] = {"positions": lambda R: R.flatten(1), "distances": distances}
+
+    def run() -> Sequence[float]:
+        histories, errors = [], []
+        for feature, parts in problem.cases:
+            R = torch.cat([moved(R_train)[part] for part in parts])
+            X, y = features[feature](R).float(), energies(R)
+            case = problem.training(X.shape[1], len(X))
+            model = network(case, device)
+            optimizer = torch.optim.Adam(model.parameters())
+            epochs = tensors(case.batches(), device)
+            histories.append(train(model, X, y, epochs, optimizer, torch.nn.MSELoss()))
+            with torch.inference_mode():
+                for Q in moved(R_test).values():
+                    prediction = model(features[feature](Q).float())
+                    errors.append(torch.nn.functional.mse_loss(prediction, energies(Q)).item())
+        return problem.summary(histories, errors)
 
     return run
