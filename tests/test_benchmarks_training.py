@@ -47,7 +47,7 @@ def test_peers_take_the_same_steps(name, size):
     for _ in range(2):
         losses = ours()
         assert len(losses) == SIZES[size].epochs
-        np.testing.assert_allclose(theirs(), losses, rtol=1e-4)
+        np.testing.assert_allclose(theirs(), losses, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", TRAININGS_OF)
@@ -77,7 +77,7 @@ def test_the_exercise_is_the_same_in_torch():
     assert len(problem.cases) == len(set(problem.cases)) == 8
     ours = tinynn_exercise(problem, "numpy")
     first = ours()
-    np.testing.assert_allclose(in_torch.exercise(problem, "numpy")(), first, rtol=1e-4)
+    np.testing.assert_allclose(in_torch.exercise(problem, "numpy")(), first, rtol=1e-5)
     assert ours() == first, "every run starts anew"
 
 
@@ -115,7 +115,7 @@ def test_a_graph_takes_the_same_steps():
     pytest.importorskip("torch")
     problem = SIZES["regression"]
     losses = tinynn_training(problem, "cupy")()
-    np.testing.assert_allclose(in_torch.graph_training(problem, "cupy")(), losses, rtol=1e-4)
+    np.testing.assert_allclose(in_torch.graph_training(problem, "cupy")(), losses, rtol=1e-5)
 
 
 def test_listing_the_benchmarks_loads_no_peer():

@@ -32,7 +32,15 @@ def training(problem: Training, backend: str) -> Contestant:
 
     cpu_only("thinc", backend)
     model = network(problem, problem.classes)
-    optimizer = Adam(problem.lr, eps=problem.eps, L2=0.0, grad_clip=0.0, use_averages=False)
+    optimizer = Adam(
+        problem.lr,
+        beta1=float(np.float32(0.9)),  # its steps round them so, but not its corrections of the bias
+        beta2=float(np.float32(0.999)),
+        eps=problem.eps,
+        L2=0.0,
+        grad_clip=0.0,
+        use_averages=False,
+    )
     X, y = problem.data()
     if problem.classes:
         y = np.eye(problem.widths[-1], dtype=X.dtype)[y]
