@@ -54,9 +54,13 @@ class Training(Network):
         return self.epochs * -(-self.samples // self.batch_size)
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """X in [0, 1]; y a linear function of X, or the class for which it is largest."""
+        """X in [-1/2, 1/2]; y a linear function of X, or the class for which it is largest.
+
+        Were all features positive, units would die early in a training, and the last digit of a number
+        would decide which; the losses of contestants could not be compared after that.
+        """
         rng = np.random.default_rng(self.seed)
-        X = rng.random((self.samples, self.widths[0]), dtype=np.float32)
+        X = rng.random((self.samples, self.widths[0]), dtype=np.float32) - np.float32(0.5)
         scores = X @ rng.standard_normal((self.widths[0], self.widths[-1]), dtype=np.float32)
         return X, scores.argmax(axis=1) if self.classes else scores
 
