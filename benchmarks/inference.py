@@ -14,7 +14,7 @@ from tinynn.backend import asarray, get_backend, to_numpy
 def tinynn_inference(problem: Inference, backend: str) -> Contestant:
     """`Sequential.predict`, its checks of the input included."""
     model = problem.model(backend)
-    X = asarray(problem.data(), backend)
+    (X,) = (asarray(a, backend) for a in problem.data())
 
     def run() -> Sequence[float]:
         for _ in range(problem.calls):
@@ -28,7 +28,7 @@ def inference_products(problem: Inference, backend: str) -> Contestant:
     """The matrix products of as many calls, into arrays made beforehand, and nothing else."""
     xp = get_backend(backend)
     W = [xp.asarray(W) for W, _ in problem.weights()]
-    A = [xp.asarray(problem.data())]
+    A = [xp.asarray(X) for X in problem.data()]
     A += [xp.empty((problem.samples, n_out), A[0].dtype) for _, n_out in pairwise(problem.widths)]
 
     def run() -> Sequence[float]:
@@ -45,7 +45,7 @@ CONTESTANTS = {
     OURS: tinynn_inference,
     "torch": in_torch.inference,
     "thinc": in_thinc.inference,
-    "scikit-learn": in_sklearn.inference,
+    "sklearn": in_sklearn.inference,
     "jax": in_jax.inference,
     PRODUCTS: inference_products,
 }

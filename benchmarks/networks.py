@@ -81,10 +81,10 @@ class Inference(Network):
 
     calls: int
 
-    def data(self) -> np.ndarray:
+    def data(self) -> tuple[np.ndarray]:
         """X (samples, n_in), normal numbers."""
         rng = np.random.default_rng(self.seed)
-        return rng.standard_normal((self.samples, self.widths[0]), dtype=np.float32)
+        return (rng.standard_normal((self.samples, self.widths[0]), dtype=np.float32),)
 
 
 ZIGZAG = ((0.0, 0.0), (1.3, 0.5), (2.5, 0.1), (3.5, 1.1))  # the molecule of lesson 11

@@ -71,7 +71,7 @@ CONTESTANTS = {
     OURS: tinynn_training,
     "torch": in_torch.training,
     "thinc": in_thinc.training,
-    "scikit-learn": in_sklearn.training,
+    "sklearn": in_sklearn.training,
     "jax (scan)": in_jax.scanned_training,
     "jax (per step)": in_jax.stepwise_training,
     PRODUCTS: matrix_products,
@@ -109,7 +109,7 @@ TRAININGS = {
         unit="step",
         units=STEP.steps,
         contestants=CONTESTANTS,
-        targets={"torch": 0.13, "thinc": 0.20, "scikit-learn": 0.22, "jax (scan)": 1.25},
+        targets={"torch": 0.13, "thinc": 0.20, "sklearn": 0.22, "jax (scan)": 1.25},
     ),
     "epoch": Workload(
         what="one epoch of 784-128-10 with ReLU: 60000 images, batch 64, Adam, cross-entropy",
@@ -117,7 +117,7 @@ TRAININGS = {
         unit="epoch",
         units=EPOCH.epochs,
         contestants=CONTESTANTS,
-        targets={"torch": 0.55, "scikit-learn": 0.6, "jax (scan)": 0.75, PRODUCTS: 2.2},
+        targets={"torch": 0.55, "sklearn": 0.6, "jax (scan)": 0.75, PRODUCTS: 2.2},
     ),
     "epoch-512": Workload(
         what="one epoch of 784-128-10 with ReLU: 60000 images, batch 512, Adam, cross-entropy",

@@ -22,19 +22,19 @@ TRAININGS_OF = {
     "torch": in_torch.training,
     "jax (scan)": in_jax.scanned_training,
     "jax (per step)": in_jax.stepwise_training,
-    "scikit-learn": in_sklearn.training,
+    "sklearn": in_sklearn.training,
     "thinc": in_thinc.training,
 }
 INFERENCES_OF = {
     "torch": in_torch.inference,
     "jax": in_jax.inference,
-    "scikit-learn": in_sklearn.inference,
+    "sklearn": in_sklearn.inference,
     "thinc": in_thinc.inference,
 }
 
 
 def installed(name):
-    pytest.importorskip({"scikit-learn": "sklearn"}.get(name, name.split(" ")[0]))
+    pytest.importorskip(name.split(" ")[0])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -66,7 +66,7 @@ def test_peers_that_do_something_else_are_caught(name, change):
 def test_peers_predict_the_same(name, samples):
     installed(name)
     problem = Inference(widths=(8, 16, 16, 1), samples=samples, calls=2)
-    wanted = problem.model().predict(problem.data())[:5, 0]
+    wanted = problem.model().predict(*problem.data())[:5, 0]
     predicted = INFERENCES_OF[name](problem, "numpy")()
     np.testing.assert_allclose(predicted, wanted, rtol=1e-5, atol=1e-6)
 

@@ -149,7 +149,7 @@ def inference(problem: Inference, backend: str) -> Contestant:
     """The compiled network."""
     import jax
 
-    parameters, X = jax.device_put((problem.weights(), problem.data()), device_of(backend))
+    parameters, (X,) = jax.device_put((problem.weights(), problem.data()), device_of(backend))
     predict = jax.jit(forward)
 
     def run() -> Sequence[float]:

@@ -55,7 +55,7 @@ def inference(problem: Inference, backend: str) -> Contestant:
     from sklearn.neural_network import MLPRegressor
 
     cpu_only("scikit-learn", backend)
-    X = problem.data()
+    (X,) = problem.data()
     mlp = MLPRegressor(hidden_layer_sizes=problem.widths[1:-1], batch_size=1)
     start(mlp.partial_fit(X[:1], np.zeros((1, problem.widths[-1]), X.dtype).squeeze(1)), problem)
 

@@ -71,7 +71,7 @@ def inference(problem: Inference, backend: str) -> Contestant:
     """`Model.predict`."""
     cpu_only("thinc", backend)
     model = network(problem)
-    X = problem.data()
+    (X,) = problem.data()
 
     def run() -> Sequence[float]:
         for _ in range(problem.calls):

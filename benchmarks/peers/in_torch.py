@@ -148,7 +148,7 @@ def inference(problem: Inference, backend: str) -> Contestant:
 
     device = device_of(backend)
     model = network(problem, device)
-    X = torch.from_numpy(problem.data()).to(device)
+    (X,) = (torch.from_numpy(a).to(device) for a in problem.data())
 
     def run() -> Sequence[float]:
         with torch.inference_mode():
