@@ -1,7 +1,9 @@
 """All that is timed, by name."""
 
+from benchmarks.exercise import EXERCISES
+from benchmarks.inference import INFERENCES
 from benchmarks.kernel_methods import KERNEL_METHODS
 from benchmarks.solvers import SOLVERS
 from benchmarks.training import TRAININGS
 
-WORKLOADS = TRAININGS | SOLVERS | KERNEL_METHODS
+WORKLOADS = TRAININGS | INFERENCES | EXERCISES | SOLVERS | KERNEL_METHODS
