@@ -11,9 +11,9 @@ from tinynn.backend import Array, asarray, get_backend
 from tinynn.data import Dataset
 from tinynn.metrics import mean_squared_error
 from tinynn.molecules import CoulombPairPotential, distances, permute, positions, rotate
-from tinynn.nn import MeanSquaredError, Sequential
+from tinynn.nn import MeanSquaredError
 from tinynn.optim import Adam
-from tinynn.training import fit
+from tinynn.training import fit_many
 
 FEATURES = {"positions": positions, "distances": distances}
 
@@ -38,34 +38,24 @@ def tinynn_exercise(problem: Exercise, backend: str) -> Contestant:
             X = FEATURES[feature](R)
             data.append(Dataset(X, energy(R)))
             networks.append(problem.training(X.shape[1], len(X)).model(backend))
-        histories = train_all(problem, networks, data)
+        histories = fit_many(
+            networks,
+            data,
+            loss=MeanSquaredError(),
+            optimizers=[Adam() for _ in networks],
+            epochs=problem.epochs,
+            batch_size=problem.batch_size,
+            rngs=[problem.seed] * len(networks),
+            progress=False,
+        )
         errors = [
             mean_squared_error(energy(Q), network.predict(FEATURES[feature](Q))[:, 0])
             for network, (feature, _) in zip(networks, problem.cases, strict=True)
             for Q in moved(R_test).values()
         ]
-        return problem.summary(histories, errors)
+        return problem.summary([history.train_loss for history in histories], errors)
 
     return run
-
-
-def train_all(
-    problem: Exercise, networks: Sequence[Sequential], data: Sequence[Dataset]
-) -> list[list[float]]:
-    """Train one network after the other; returns the losses of their epochs."""
-    return [
-        fit(
-            network,
-            dataset,
-            loss=MeanSquaredError(),
-            optimizer=Adam(),
-            epochs=problem.epochs,
-            batch_size=problem.batch_size,
-            rng=problem.seed,
-            progress=False,
-        ).train_loss
-        for network, dataset in zip(networks, data, strict=True)
-    ]
 
 
 EXERCISES = {
