@@ -259,7 +259,7 @@ with np.errstate(over="ignore", invalid="ignore"):
     for _ in range(3):
         for x_batch, y_batch in DataLoader(wide_train, BATCH_SIZE, rng=0):
             x_batch, y_batch = (asarray(a, BACKEND, dtype="float32") for a in (x_batch, y_batch))
-            losses.append(loss.forward(model.forward(x_batch), y_batch))
+            losses.append(float(loss.compute(model.forward(x_batch), y_batch)))
             model.backward(loss.backward())
             optimizer.step(model.theta, model.grad)
 print("loss by step:", " ".join(f"{value:.0e}" for value in losses))
@@ -300,7 +300,7 @@ def descend(rate, steps=400):
     X, y = asarray(wide_train.X, BACKEND), asarray(wide_train.y, BACKEND)
     losses = []
     for _ in range(steps):
-        losses.append(loss.forward(model.forward(X), y))
+        losses.append(float(loss.compute(model.forward(X), y)))
         model.backward(loss.backward())
         optimizer.step(model.theta, model.grad)
     return losses

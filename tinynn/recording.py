@@ -138,26 +138,29 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return self._view(self.array[index])
 
     def reshape(self, *shape: Any) -> Traced:
+        """The same memory in another shape."""
         return self._view(self.array.reshape(*shape))
-
-    def swapaxes(self, a: int, b: int) -> Traced:
-        return self._view(self.array.swapaxes(a, b))
 
     @property
     def T(self) -> Traced:
+        """The same memory, transposed."""
         return self._view(self.array.T)
 
     @property
     def mT(self) -> Traced:
+        """The same memory, each matrix of a stack transposed."""
         return self._view(self.array.mT)
 
     def astype(self, dtype: object) -> Traced:
+        """Another dtype, recorded."""
         return self.recording.convert(self.array, dtype)
 
     def sum(self, **options: Any) -> Traced:
+        """As np.sum, recorded."""
         return np.sum(self, **options)
 
     def max(self, **options: Any) -> Traced:
+        """As np.max, recorded."""
         return np.max(self, **options)
 
     def __len__(self) -> int:
@@ -170,12 +173,15 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """As of the array it stands for."""
         return self.array.shape
 
     @property
     def ndim(self) -> int:
+        """As of the array it stands for."""
         return self.array.ndim
 
     @property
     def dtype(self) -> np.dtype:
+        """As of the array it stands for."""
         return self.array.dtype

@@ -33,8 +33,8 @@ class TrainingStep:
     ----------
     model, loss, optimizer
         What is recorded; the optimizer has started.
-    X, y : (M, n_in), (M, n_out)
-        All the data, in the dtype of the model.
+    data : (X, y), arrays (M, n_in) and (M, n_out)
+        All of them, in the dtype of the model.
     rows : (B,) of int
         The first batch. Recording is a step of the training as well.
     coefficients
