@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import OURS, PRODUCTS, Contestant, Workload
+from benchmarks.harness import OURS, PRODUCTS, Contestant, Target, Workload
 from tinynn.backend import Array, asarray, get_backend
 from tinynn.data import Dataset
 from tinynn.nn import CrossEntropy, Dense, Loss, MeanSquaredError, ReLU, Sequential
@@ -147,18 +147,18 @@ EPOCH = Training(widths=(784, 128, 10), classes=True, samples=60_000, batch_size
 TRAININGS = {
     "step": Workload(
         what="one training step of 8-32-64-64-32-1 with ReLU: batch 16, Adam, squared error",
-        problem=STEP,
+        problems=(STEP,),
         unit="step",
-        units=STEP.steps,
+        units=lambda training: training.steps,
         contestants=CONTESTANTS,
-        targets={"torch": 0.20},
+        targets=[Target("torch", 0.20)],
     ),
     "epoch": Workload(
         what="one epoch of 784-128-10 with ReLU: 60000 images, batch 64, Adam, cross-entropy",
-        problem=EPOCH,
+        problems=(EPOCH,),
         unit="epoch",
-        units=EPOCH.epochs,
+        units=lambda training: training.epochs,
         contestants=CONTESTANTS,
-        targets={"torch": 0.65},
+        targets=[Target("torch", 0.65)],
     ),
 }
