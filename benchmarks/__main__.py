@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.out is not None:
             (options.out / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
             if len(record["sizes"]) > 1:
-                plot(record, options.out / f"{name}.png")
+                plot(record).savefig(options.out / f"{name}.png", dpi=120)
 
 
 def read_records(folder: Path) -> dict[str, Any]:

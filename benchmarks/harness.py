@@ -65,6 +65,10 @@ class Target:
     size: int | None = None
     backend: str = "numpy"
 
+    def meant_for(self, contestants: Collection[str], size: int | None, backend: str) -> bool:
+        """Whether it applies to one of these contestants, at this size, on this backend."""
+        return self.contestant in contestants and self.size in (None, size) and self.backend == backend
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -88,7 +92,8 @@ class Workload:
         How many of `unit` one run has.
     targets : sequence of Target
     on_request : bool
-        Whether it runs only if it is named, because it needs much time or room.
+        Whether it runs only if it is named, because it needs much time or room. Then it also warms
+        up only once.
     rounds : int
         How often each contestant runs.
     """
@@ -125,19 +130,19 @@ def measure(
     ValueError
         If the contestants do not do the same work: their losses differ.
     """
+    xp = get_backend(backend)
     sizes: list[dict[str, Any]] = []
+    peers_met: set[str] = set()
     missing: dict[str, str] = {}
     for problem in workload.problems:
         runs, absent = enter(workload, problem, peers, backend)
-        missing |= absent
-        check_same_losses({name: run() for name, run in runs.items()})  # warms up as well
+        check_same_losses({name: run() for name, run in runs.items()})
         size = getattr(problem, workload.size) if workload.size else None
-        turns = tqdm(
-            range(rounds or workload.rounds), desc=f"{workload.size} {size}", leave=False, disable=None
-        )
+        label = None if size is None else f"{workload.size} = {size}"
+        turns = tqdm(range(rounds or workload.rounds), desc=label, unit="round", leave=False, disable=None)
         seconds = {
             name: times / workload.units(problem)
-            for name, times in take_turns(runs, turns, get_backend(backend)).items()
+            for name, times in take_turns(runs, turns, xp, warm_up=not workload.on_request).items()
         }
         sizes.append(
             {
@@ -146,12 +151,12 @@ def measure(
                 "seconds": {n: summary(times) | {"rounds": rounded(times)} for n, times in seconds.items()},
                 "ratios": {n: summary(seconds[OURS] / times) for n, times in seconds.items() if n != OURS},
                 "targets": {
-                    target.contestant: target.ratio
-                    for target in workload.targets
-                    if target.contestant in runs and target.size in (None, size) and target.backend == backend
+                    t.contestant: t.ratio for t in workload.targets if t.meant_for(runs, size, backend)
                 },
             }
         )
+        peers_met |= {peer for name in runs if (peer := peer_of(name))}
+        missing |= absent
         del runs  # makes room for the next size
     return {
         "what": workload.what,
@@ -160,9 +165,7 @@ def measure(
         "backend": backend,
         "sizes": sizes,
         "missing": missing,
-        "machine": machine(
-            backend, {peer for size in sizes for peer in map(peer_of, size["seconds"]) if peer}
-        ),
+        "machine": machine(backend, peers_met),
     }
 
 
@@ -186,12 +189,20 @@ def enter(
     return runs, missing
 
 
-def take_turns(runs: Mapping[str, Contestant], turns: Iterable[int], xp: ModuleType) -> dict[str, np.ndarray]:
-    """Seconds of each contestant in each turn."""
+def take_turns(
+    runs: Mapping[str, Contestant], turns: Iterable[int], xp: ModuleType, warm_up: bool
+) -> dict[str, np.ndarray]:
+    """Seconds of each contestant in each turn.
+
+    Warming up before each reading of the clock gives everybody caches and memory of their own. It
+    matters: a virtual machine that takes back memory after a second makes whoever comes next pay.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in turns:
         for name, run in runs.items():
             time.sleep(PAUSE)
+            if warm_up:
+                run()
             start = clock(xp)
             run()
             seconds[name].append(clock(xp) - start)

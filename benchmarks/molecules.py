@@ -39,7 +39,7 @@ class Molecules:
 
     @property
     def calls(self) -> int:
-        """Calls that one run makes, so that it takes milliseconds; a call costs as much as 1000 pairs more."""
+        """Calls that one run makes, so that it takes milliseconds; a call costs as much as 1000 pairs."""
         return max(1, 300_000 // (1000 + self.pairs))
 
 
@@ -186,7 +186,7 @@ MOLECULES = {
         "distances of all pairs of atoms: a single sample in space, float64",
         [Molecules(1, atoms) for atoms in (4, 16, 64, 256, 1024)],
         "atoms",
-        contestants=DISTANCES | {"scipy": scipy_distances},
+        contestants={OURS: tinynn_distances, "scipy": scipy_distances, **DISTANCES},
     ),
     "coulomb": _workload(
         "energies and forces of 1000 Coulomb molecules of the course (4 charges in the plane), float64",

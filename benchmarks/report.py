@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import LIMITS, OURS
@@ -56,8 +55,14 @@ def table(records: Mapping[str, Record]) -> str:
     return "\n".join(lines)
 
 
-def plot(record: Record, path: Path) -> None:
-    """Time against size, both on logarithmic axes: contestants as lines, limits as dashes."""
+def plot(record: Record) -> Any:
+    """Figure of time against size, both on logarithmic axes: contestants as lines, limits as dashes.
+
+    Raises
+    ------
+    ImportError
+        Without Matplotlib; names the extra that brings it.
+    """
     figure = figure_class()(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     sizes = [entry["size"] for entry in record["sizes"]]
@@ -78,7 +83,7 @@ def plot(record: Record, path: Path) -> None:
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(title="median; band: quartiles")
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 def style(name: str) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def figure_class() -> Any:
 
 
 def shown(record: Record) -> list[Mapping[str, Any]]:
-    """The smallest size, the largest, and those with a target that not all sizes share."""
+    """The smallest size, the largest, and those with a target."""
     sizes = record["sizes"]
     return [entry for entry in sizes if entry in (sizes[0], sizes[-1]) or entry["targets"]]
 
@@ -141,8 +146,8 @@ def surroundings(records: Iterable[Record]) -> str:
 
 
 def size_of(record: Record, entry: Mapping[str, Any]) -> str:
-    """The size with its name: samples 3000."""
-    return "" if entry["size"] is None else f"{words(record['size'])} {entry['size']}"
+    """The size with its name: samples = 3000."""
+    return "" if entry["size"] is None else f"{words(record['size'])} = {entry['size']}"
 
 
 def words(attribute: str) -> str:

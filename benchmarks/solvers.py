@@ -187,7 +187,7 @@ def read_files(stream: Stream, backend: str) -> Contestant:
 
 
 def _solving(method: str, ours: Build, peers: dict[str, Build], target: Target) -> dict[str, Workload]:
-    contestants = {OURS: ours, "torch": torch_solver, PRODUCTS: gram_product} | peers
+    contestants = {OURS: ours, **peers, "torch": torch_solver, PRODUCTS: gram_product}
     samples = {100: (1_000, 3_000, 10_000, 30_000, 100_000), 1_000: (5_000,)}
     alpha = 1.0 if method == "cholesky" else 0.0
     return {
