@@ -465,6 +465,7 @@ def test_command_line(capsys, tmp_path, monkeypatch):
         "distances-single.png",
     }
     records = read_records(folder)
+    assert list(records) == ["step", "distances-single"]  # in the order of WORKLOADS
     assert records["step"]["sizes"][0]["seconds"].keys() == {OURS, PRODUCTS}
     assert records["distances-single"]["sizes"][0]["seconds"].keys() == {OURS, "scipy", BYTES}
     assert len(records["step"]["sizes"][0]["seconds"][OURS]["rounds"]) == 2
