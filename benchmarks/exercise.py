@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.harness import OURS, Contestant, Workload
+from benchmarks.harness import OURS, Contestant, Target, Workload
 from benchmarks.networks import Exercise
 from benchmarks.peers import in_torch
 from tinynn.backend import Array, asarray, get_backend
@@ -58,14 +58,16 @@ def tinynn_exercise(problem: Exercise, backend: str) -> Contestant:
     return run
 
 
-EXERCISES = {
-    "exercise-7": Workload(
-        what="an exercise from molecules to test errors: eight trainings of 1000 epochs, batch 16",
-        problem=Exercise(epochs=1000),
+def _exercise(epochs: int, rounds: int) -> Workload:
+    return Workload(
+        what=f"an exercise from molecules to test errors: eight trainings of {epochs} epochs, batch 16",
+        problems=[Exercise(epochs=epochs)],
         unit="exercise",
-        units=1,
         contestants={OURS: tinynn_exercise, "torch": in_torch.exercise},
-        targets={"torch": 1 / 8},
+        targets=[Target("torch", 1 / 8)],
         on_request=True,
-    ),
-}
+        rounds=rounds,
+    )
+
+
+EXERCISES = {"exercise-7": _exercise(1000, rounds=1), "exercise-7-short": _exercise(50, rounds=7)}

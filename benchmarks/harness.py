@@ -10,23 +10,64 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from tinynn.backend import get_backend
+from tinynn.backend import asarray, get_backend, to_numpy
 
 OURS = "tinynn"
-PRODUCTS, BYTES = LIMITS = ("matrix products", "reading")  # no contestants: bounds on what they could reach
+PEERS = {  # as they are called here, and as the distributions are called that bring them
+    "torch": "torch",
+    "jax": "jax",
+    "sklearn": "scikit-learn",
+    "thinc": "thinc",
+    "scipy": "scipy",
+    "numpy": "numpy",
+}
+# No contestants: bounds on what they could reach.
+PRODUCTS, BYTES, TRANSFERS, START = LIMITS = (
+    "matrix products",  # of the same sizes, into arrays made beforehand
+    "bytes alone",  # what the work has to read and to write, copied
+    "transfers",  # what the work has to start from, moved to the device and back
+    "import numpy",  # a fresh Python that imports NumPy
+)
 ROUNDS = 9
 PAUSE = 0.1  # seconds until the idle threads of the last contestant's BLAS no longer spin
 
 Contestant = Callable[[], Sequence[float]]  # does the work once, returns its losses
+Build = Callable[[Any, str], Contestant]  # from a problem and the name of a backend
+
+
+@dataclass(frozen=True)
+class Target:
+    """The ratio of tinynn's time to a contestant's that we want to stay below.
+
+    Attributes
+    ----------
+    contestant : str
+    ratio : float
+    size : int, optional
+        The size it is meant for; by default every size.
+    backend : str
+        The backend it is meant for.
+    """
+
+    contestant: str
+    ratio: float
+    size: int | None = None
+    backend: str = "numpy"
+
+    def meant_for(self, contestants: Collection[str], size: int | None, backend: str) -> bool:
+        """Whether it applies to one of these contestants, at this size, on this backend."""
+        return self.contestant in contestants and self.size in (None, size) and self.backend == backend
 
 
 @dataclass(frozen=True)
@@ -37,67 +78,158 @@ class Workload:
     ----------
     what : str
         In words.
-    problem : dataclass
-        The sizes, from which the contestants are built.
-    unit, units : str, int
-        What a time is given for, and how many of them one run has.
+    problems : sequence of dataclasses
+        From which the contestants are built: one, or several of rising size. On a device, the
+        arrays that `problem.data()` returns, if it has that method, are what TRANSFERS moves.
+    unit : str
+        What a time is given for.
     contestants : {name: function of (problem, backend)}
-        Each returns a function that does the work once.
-    targets : {peer: ratio}
-        tinynn's time over the peer's that we want to stay below.
+        Each returns a function that does the work once. A name is OURS, one of LIMITS, or begins
+        with a peer: "jax", "jax (scan)".
+    size : str, optional
+        The attribute of the problems that is their size, a number.
+    units : function of a problem
+        How many of `unit` one run has.
+    targets : sequence of Target
     on_request : bool
-        Whether it runs only if it is named, because it needs much time or room.
+        Whether it runs only if it is named, because it needs much time or room. Then it also warms
+        up only once.
+    rounds : int
+        How often each contestant runs.
     """
 
     what: str
-    problem: Any
+    problems: Sequence[Any]
     unit: str
-    units: int
-    contestants: Mapping[str, Callable[[Any, str], Contestant]]
-    targets: Mapping[str, float]
+    contestants: Mapping[str, Build]
+    size: str | None = None
+    units: Callable[[Any], int] = lambda problem: 1
+    targets: Sequence[Target] = ()
     on_request: bool = False
+    rounds: int = ROUNDS
+
+
+def peer_of(contestant: str) -> str | None:
+    """The peer to which a contestant belongs: jax for "jax (scan)"; None for OURS and LIMITS."""
+    name = contestant.partition(" (")[0]
+    return name if name in PEERS else None
 
 
 def measure(
-    workload: Workload, peers: Collection[str] = ("torch",), backend: str = "numpy", rounds: int = ROUNDS
+    workload: Workload,
+    peers: Collection[str] = tuple(PEERS),
+    backend: str = "numpy",
+    rounds: int | None = None,
 ) -> dict[str, Any]:
-    """Run the contestants in turns; returns the record that `describe` prints and JSON keeps.
+    """Run the contestants in turns, size by size; returns the record that is printed and kept as JSON.
+
+    Peers that are not installed are left out; the record says which.
 
     Raises
     ------
     ValueError
         If the contestants do not do the same work: their losses differ.
     """
-    runs: dict[str, Contestant] = {}
-    missing = {}
-    for name, build in workload.contestants.items():
-        if name in (OURS, *LIMITS, *peers):
-            try:
-                runs[name] = build(workload.problem, backend)
-            except ImportError as error:
-                if name not in peers:
-                    raise
-                missing[name] = str(error)
-    check_same_losses({name: run() for name, run in runs.items()})  # warms up as well
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            time.sleep(PAUSE)
-            start = time.perf_counter()
-            run()
-            seconds[name].append((time.perf_counter() - start) / workload.units)
-    ours = np.array(seconds[OURS])
+    xp = get_backend(backend)
+    sizes: list[dict[str, Any]] = []
+    peers_met: set[str] = set()
+    missing: dict[str, str] = {}
+    for problem in workload.problems:
+        runs, absent = enter(workload, problem, peers, backend)
+        check_same_losses({name: run() for name, run in runs.items()})
+        size = getattr(problem, workload.size) if workload.size else None
+        label = None if size is None else f"{workload.size} = {size}"
+        turns = tqdm(range(rounds or workload.rounds), desc=label, unit="round", leave=False, disable=None)
+        seconds = {
+            name: times / workload.units(problem)
+            for name, times in take_turns(runs, turns, xp, warm_up=not workload.on_request).items()
+        }
+        sizes.append(
+            {
+                "size": size,
+                "problem": asdict(problem),
+                "seconds": {n: summary(times) | {"rounds": rounded(times)} for n, times in seconds.items()},
+                "ratios": {n: summary(seconds[OURS] / times) for n, times in seconds.items() if n != OURS},
+                "targets": {
+                    t.contestant: t.ratio for t in workload.targets if t.meant_for(runs, size, backend)
+                },
+            }
+        )
+        peers_met |= {peer for name in runs if (peer := peer_of(name))}
+        missing |= absent
+        del runs  # makes room for the next size
     return {
         "what": workload.what,
-        "problem": asdict(workload.problem),
+        "size": workload.size,
         "unit": workload.unit,
         "backend": backend,
-        "seconds": {name: summary(np.array(times)) for name, times in seconds.items()},
-        "ratios": {name: summary(ours / times) for name, times in seconds.items() if name != OURS},
-        "targets": {name: ratio for name, ratio in workload.targets.items() if name in runs},
+        "sizes": sizes,
         "missing": missing,
-        "machine": machine(runs, backend),
+        "machine": machine(backend, peers_met),
     }
+
+
+def enter(
+    workload: Workload, problem: Any, peers: Collection[str], backend: str
+) -> tuple[dict[str, Contestant], dict[str, str]]:
+    """The contestants that can take part, and the reasons why peers cannot."""
+    builds = dict(workload.contestants)
+    if backend != "numpy" and hasattr(problem, "data"):
+        builds[TRANSFERS] = transfers
+    runs, missing = {}, {}
+    for name, build in builds.items():
+        peer = peer_of(name)
+        if peer is None:
+            runs[name] = build(problem, backend)
+        elif peer in peers:
+            try:
+                runs[name] = build(problem, backend)
+            except ImportError as error:
+                missing[peer] = str(error)
+    return runs, missing
+
+
+def take_turns(
+    runs: Mapping[str, Contestant], turns: Iterable[int], xp: ModuleType, warm_up: bool
+) -> dict[str, np.ndarray]:
+    """Seconds of each contestant in each turn.
+
+    Warming up before each reading of the clock gives everybody caches and memory of their own. It
+    matters: a virtual machine that takes back memory after a second makes whoever comes next pay.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in turns:
+        for name, run in runs.items():
+            time.sleep(PAUSE)
+            if warm_up:
+                run()
+            start = clock(xp)
+            run()
+            seconds[name].append(clock(xp) - start)
+    return {name: np.array(times) for name, times in seconds.items()}
+
+
+def transfers(problem: Any, backend: str) -> Contestant:
+    """The arrays of the problem, to the device and back."""
+    arrays = problem.data()
+
+    def run() -> Sequence[float]:
+        for array in arrays:
+            to_numpy(asarray(array, backend))
+        return []
+
+    return run
+
+
+def clock(xp: ModuleType) -> float:
+    """Seconds, read when the device has done all that it was asked for.
+
+    `cupyx.profiler.benchmark` does not fit: it repeats one function, where contestants have to take
+    turns, and its events see CuPy's stream alone. The device waits for the streams of every library.
+    """
+    if hasattr(xp, "cuda"):
+        xp.cuda.runtime.deviceSynchronize()
+    return time.perf_counter()
 
 
 def check_same_losses(losses: Mapping[str, Sequence[float]]) -> None:
@@ -115,22 +247,40 @@ def check_same_losses(losses: Mapping[str, Sequence[float]]) -> None:
             )
 
 
-def summary(values: np.ndarray) -> dict[str, Any]:
-    """Median and quartiles of the rounds, and the rounds themselves."""
-    low, median, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
-    return {"low": low, "median": median, "high": high, "rounds": values.tolist()}
+def probe(values: Any) -> list[float]:
+    """A few numbers of a result, in which contestants have to agree."""
+    return to_numpy(values).ravel()[:: max(1, values.size // 5)].tolist()
 
 
-def machine(contestants: Collection[str], backend: str) -> dict[str, Any]:
+def summary(values: np.ndarray) -> dict[str, float]:
+    """Median and quartiles of the rounds."""
+    return dict(zip(("low", "median", "high"), rounded(np.quantile(values, [0.25, 0.5, 0.75])), strict=True))
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    """Five digits; no clock gives more."""
+    return [float(f"{value:.5g}") for value in values]
+
+
+def machine(backend: str, peers: Collection[str]) -> dict[str, Any]:
     """Date, versions, processor, and the numbers of threads as they come by default."""
-    versions = {"python": platform.python_version(), backend: get_backend(backend).__version__}
-    return {
+    xp = get_backend(backend)
+    versions = {"python": platform.python_version(), backend: xp.__version__, OURS: version(OURS)}
+    about = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions | {name: version(name) for name in contestants if name not in LIMITS},
+        "versions": versions | {peer: version(PEERS[peer]) for peer in sorted(peers)},
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads(),
     }
+    return about | ({"device": device(xp)} if hasattr(xp, "cuda") else {})
+
+
+def device(xp: ModuleType) -> str:
+    """Name of the GPU, and the version of CUDA that drives it."""
+    name = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
+    cuda = xp.cuda.runtime.runtimeGetVersion()  # 13010 is 13.1
+    return f"{name}, CUDA {cuda // 1000}.{cuda % 1000 // 10}"
 
 
 def processor() -> str:
@@ -152,30 +302,3 @@ def threads() -> dict[str, int]:
     if torch := sys.modules.get("torch"):
         found["torch"] = torch.get_num_threads()
     return found
-
-
-def describe(record: Mapping[str, Any]) -> str:
-    """The record in words, a line for every time and every ratio."""
-    about = record["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-    counts = ", ".join(f"{name} {n}" for name, n in about["threads"].items()) or "unknown"
-    lines = [
-        record["what"],
-        f"  {versions}",
-        f"  {about['processor']}, {about['cores']} cores; threads: {counts}",
-    ]
-    for name, seconds in record["seconds"].items():
-        scale, unit = (1e6, "µs") if seconds["median"] < 1e-3 else (1e3, "ms")
-        low, median, high = (scale * x for x in (seconds["low"], seconds["median"], seconds["high"]))
-        lines.append(f"  {name:<24} {median:8.1f} {unit} / {record['unit']}   ({low:.1f} to {high:.1f})")
-    for name, ratio in record["ratios"].items():
-        low, median, high = ratio["low"], ratio["median"], ratio["high"]
-        line = f"  {OURS + ' / ' + name:<24} {median:8.3f}   ({low:.3f} to {high:.3f})"
-        if name in record["targets"]:
-            target = record["targets"][name]
-            line += f"   target {target:.2f}: {'met' if median <= target else 'missed'}"
-        lines.append(line)
-    lines += [
-        f'  {name} left out: {why}; pip install "tinynn[bench]"' for name, why in record["missing"].items()
-    ]
-    return "\n".join(lines)

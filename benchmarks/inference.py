@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from benchmarks.harness import OURS, PRODUCTS, Contestant, Workload
+from benchmarks.harness import OURS, PRODUCTS, Contestant, Target, Workload
 from benchmarks.networks import Inference
 from benchmarks.peers import in_jax, in_sklearn, in_thinc, in_torch
 from tinynn.backend import asarray, get_backend, to_numpy
@@ -51,18 +51,17 @@ CONTESTANTS = {
 }
 
 
-def _workload(samples: int, calls: int, targets: dict[str, float]) -> Workload:
-    return Workload(
-        what=f"prediction of 8-32-64-64-32-1 with ReLU for {samples} sample{'s' * (samples > 1)}",
-        problem=Inference(widths=(8, 32, 64, 64, 32, 1), samples=samples, calls=calls),
-        unit="call",
-        units=calls,
-        contestants=CONTESTANTS,
-        targets=targets,
-    )
-
-
 INFERENCES = {
-    "inference-1": _workload(1, calls=1000, targets={"torch": 0.3}),
-    "inference-4096": _workload(4096, calls=20, targets={}),
+    "inference": Workload(
+        what="a prediction of 8-32-64-64-32-1 with ReLU, float32",
+        problems=[
+            Inference(widths=(8, 32, 64, 64, 32, 1), samples=samples, calls=calls)
+            for samples, calls in ((1, 1000), (16, 1000), (256, 200), (4096, 20))
+        ],
+        unit="call",
+        units=lambda problem: problem.calls,
+        size="samples",
+        contestants=CONTESTANTS,
+        targets=[Target("torch", 0.3, size=1)],
+    )
 }

@@ -1,4 +1,4 @@
-"""Kernels, the models on them, and forces between atoms: the same call of tinynn and of a peer."""
+"""Kernels and the models on them: the same call of tinynn and of a peer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import OURS, PRODUCTS, Contestant, Workload
-from tinynn.backend import asarray, to_numpy
+from benchmarks.harness import BYTES, OURS, PRODUCTS, Contestant, Target, Workload, probe
+from tinynn.backend import asarray, get_backend
 from tinynn.kernels import SVC, Constant, Gaussian, GaussianProcessRegressor, KernelRidge, White
-from tinynn.molecules import CoulombPairPotential
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,6 @@ class Smooth:
         return 0.5 / self.length_scale**2
 
 
-def probe(values: Any) -> list[float]:
-    """A few numbers of the result, in which contestants have to agree."""
-    return to_numpy(values).ravel()[:: max(1, values.size // 5)].tolist()
-
-
 def tinynn_gram(problem: Smooth, backend: str) -> Contestant:
     """`Gaussian`."""
     X = asarray(problem.data()[0], backend)
@@ -57,12 +51,40 @@ def sklearn_gram(problem: Smooth, backend: str) -> Contestant:
     return lambda: probe(rbf_kernel(X, gamma=problem.gamma))
 
 
+def torch_gram(problem: Smooth, backend: str) -> Contestant:
+    """exp(-gamma |x - x'|^2) with the squares from one product."""
+    import torch
+
+    X = torch.tensor(problem.data()[0], device="cuda" if backend == "cupy" else "cpu")
+    return lambda: probe(torch_kernel(X, problem.gamma).cpu().numpy())
+
+
+def torch_kernel(X: Any, gamma: float) -> Any:
+    """The Gram matrix, in place after the product."""
+    squares = (X * X).sum(1)
+    K = (X @ X.T).mul_(-2).add_(squares[:, None]).add_(squares)
+    return K.clamp_(min=0).mul_(-gamma).exp_()
+
+
 def inner_products(problem: Smooth, backend: str) -> Contestant:
     """X X' and nothing else."""
+    xp = get_backend(backend)
     X = asarray(problem.data()[0], backend)
+    K = xp.empty((problem.samples, problem.samples))
 
     def run() -> Sequence[float]:
-        float((X @ X.T)[0, 0])  # a device answers when it has finished
+        xp.matmul(X, X.T, out=K)
+        return []
+
+    return run
+
+
+def writing(problem: Smooth, backend: str) -> Contestant:
+    """As many numbers as the matrix has."""
+    K = get_backend(backend).empty((problem.samples, problem.samples))
+
+    def run() -> Sequence[float]:
+        K.fill(1.0)
         return []
 
     return run
@@ -81,6 +103,35 @@ def sklearn_ridge(problem: Smooth, backend: str) -> Contestant:
     X, y = problem.data()
     model = SklearnKernelRidge(alpha=problem.alpha, kernel="rbf", gamma=problem.gamma)
     return lambda: probe(model.fit(X, y).dual_coef_)
+
+
+def torch_ridge(problem: Smooth, backend: str) -> Contestant:
+    """The same equations: (K + alpha 1) w = y by Cholesky."""
+    import torch
+
+    X, y = (torch.tensor(a, device="cuda" if backend == "cupy" else "cpu") for a in problem.data())
+
+    def run() -> Sequence[float]:
+        K = torch_kernel(X, problem.gamma)
+        K.diagonal().add_(problem.alpha)
+        return probe(torch.cholesky_solve(y[:, None], torch.linalg.cholesky(K)).cpu().numpy())
+
+    return run
+
+
+def ridge_products(problem: Smooth, backend: str) -> Contestant:
+    """X X', and a product of as many operations as Cholesky needs, N^3 / 3."""
+    xp = get_backend(backend)
+    products = inner_products(problem, backend)
+    N = problem.samples
+    A, K = xp.ones((N, N // 6)), xp.empty((N, N))
+    B = xp.ones((N // 6, N))
+
+    def run() -> Sequence[float]:
+        xp.matmul(A, B, out=K)
+        return products()
+
+    return run
 
 
 def tinynn_process(problem: Smooth, backend: str) -> Contestant:
@@ -118,98 +169,49 @@ def sklearn_svc(problem: Smooth, backend: str) -> Contestant:
     return lambda: [float((model.fit(X, label).decision_function(X[:200]) > 0).mean())]
 
 
-@dataclass(frozen=True)
-class Molecules:
-    """Configurations of equal charges scattered about a lattice."""
-
-    samples: int
-    atoms: int
-    dimension: int = 3
-    calls: int = 50
-    seed: int = 0
-
-    def positions(self) -> np.ndarray:
-        """R (samples, atoms, dimension), float64."""
-        side = int(np.ceil(self.atoms ** (1 / self.dimension)))
-        lattice = np.stack(np.meshgrid(*[np.arange(side)] * self.dimension), axis=-1).reshape(
-            -1, self.dimension
-        )
-        noise = np.random.default_rng(self.seed).standard_normal((self.samples, self.atoms, self.dimension))
-        return 1.5 * lattice[: self.atoms] + 0.1 * noise
-
-
-def tinynn_forces(problem: Molecules, backend: str) -> Contestant:
-    """`CoulombPairPotential.predict`."""
-    R, potential = asarray(problem.positions(), backend), CoulombPairPotential()
-
-    def run() -> Sequence[float]:
-        for _ in range(problem.calls):
-            E, F = potential.predict(R)
-        return probe(E) + probe(F)
-
-    return run
-
-
-def torch_forces(problem: Molecules, backend: str) -> Contestant:
-    """The energy in torch, and the forces by autograd."""
-    import torch
-
-    device = "cuda" if backend == "cupy" else "cpu"
-    R = torch.tensor(problem.positions(), device=device, requires_grad=True)
-    i, j = torch.triu_indices(problem.atoms, problem.atoms, offset=1, device=device)
-
-    def run() -> Sequence[float]:
-        for _ in range(problem.calls):
-            E = (1 / torch.linalg.vector_norm(R[:, i] - R[:, j], dim=-1)).sum(dim=-1)
-            (gradient,) = torch.autograd.grad(E.sum(), R)
-        return probe(E.detach().cpu().numpy()) + probe(-gradient.cpu().numpy())
-
-    return run
-
-
 LARGE, SMALL = Smooth(samples=3000, features=20), Smooth(samples=600, features=5, length_scale=2.0)
-
-COULOMB = Molecules(samples=1000, atoms=4, dimension=2)
+SWEEP = [Smooth(samples, features=20) for samples in (500, 1000, 2000, 3000, 4000)]
 
 KERNEL_METHODS = {
     "gram": Workload(
-        what="Gram matrix of the Gaussian kernel: 3000 samples, 20 features, float64",
-        problem=LARGE,
+        what="Gram matrix of the Gaussian kernel: 20 features, float64",
+        problems=SWEEP,
+        size="samples",
         unit="matrix",
-        units=1,
-        contestants={OURS: tinynn_gram, "scikit-learn": sklearn_gram, PRODUCTS: inner_products},
-        targets={"scikit-learn": 0.75},
+        contestants={
+            OURS: tinynn_gram,
+            "sklearn": sklearn_gram,
+            "torch": torch_gram,
+            PRODUCTS: inner_products,
+            BYTES: writing,
+        },
+        targets=[Target("sklearn", 0.75, size=3000)],
     ),
     "kernel-ridge": Workload(
-        what="kernel ridge regression: 3000 samples, 20 features, float64",
-        problem=LARGE,
+        what="kernel ridge regression: 20 features, float64",
+        problems=SWEEP,
+        size="samples",
         unit="fit",
-        units=1,
-        contestants={OURS: tinynn_ridge, "scikit-learn": sklearn_ridge, PRODUCTS: inner_products},
-        targets={"scikit-learn": 0.75},
+        contestants={
+            OURS: tinynn_ridge,
+            "sklearn": sklearn_ridge,
+            "torch": torch_ridge,
+            PRODUCTS: ridge_products,
+        },
+        targets=[Target("sklearn", 0.75, size=3000)],
     ),
     "gaussian-process": Workload(
         what="Gaussian process with three hyperparameters to find: 600 samples, 5 features, float64",
-        problem=SMALL,
+        problems=[SMALL],
         unit="fit",
-        units=1,
-        contestants={OURS: tinynn_process, "scikit-learn": sklearn_process},
-        targets={"scikit-learn": 0.7},
+        contestants={OURS: tinynn_process, "sklearn": sklearn_process},
+        targets=[Target("sklearn", 0.7)],
     ),
     "svc": Workload(
         what="support vector classifier, Gaussian kernel: 3000 samples, 20 features, two classes",
-        problem=LARGE,
+        problems=[LARGE],
         unit="fit",
-        units=1,
-        contestants={OURS: tinynn_svc, "scikit-learn": sklearn_svc},
-        targets={"scikit-learn": 3.0},
-    ),
-    "coulomb": Workload(
-        what="energies and forces of 1000 Coulomb molecules of the course (4 charges in the plane), float64",
-        problem=COULOMB,
-        unit="call",
-        units=COULOMB.calls,
-        contestants={OURS: tinynn_forces, "torch": torch_forces},
-        targets={"torch": 0.2},
+        contestants={OURS: tinynn_svc, "sklearn": sklearn_svc},
+        targets=[Target("sklearn", 3.0)],
     ),
 }

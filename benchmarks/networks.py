@@ -20,6 +20,16 @@ class Network:
     samples: int
     seed: int = 0
 
+    @property
+    def width(self) -> int:
+        """Units of the widest hidden layer."""
+        return max(self.widths[1:-1])
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers."""
+        return len(self.widths) - 2
+
     def model(self, backend: str = "numpy") -> Sequential:
         """The network with its initial weights, the same for every contestant."""
         layers: list[Any] = []

@@ -6,19 +6,16 @@ import functools
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
 
-from benchmarks.harness import BYTES, OURS, PRODUCTS, Contestant, Workload
+from benchmarks.harness import BYTES, OURS, PRODUCTS, Build, Contestant, Target, Workload
 from tinynn.backend import Array, asarray, get_backend, to_numpy
 from tinynn.linalg import GramAccumulator, least_squares, row_blocks
 from tinynn.linear_model import Ridge
-
-Build = Callable[[Any, str], Contestant]
 
 
 @dataclass(frozen=True)
@@ -109,10 +106,12 @@ def torch_solver(problem: Regression, backend: str) -> Contestant:
 
 def gram_product(problem: Regression, backend: str) -> Contestant:
     """X'X and nothing else."""
+    xp = get_backend(backend)
     X = asarray(problem.data()[0], backend)
+    product = xp.empty((problem.features, problem.features))
 
     def run() -> Sequence[float]:
-        float((X.T @ X)[0, 0])  # a device answers when it has finished
+        xp.matmul(X.T, X, out=product)
         return []
 
     return run
@@ -162,12 +161,12 @@ def block_products(stream: Stream, backend: str) -> Contestant:
     xp = get_backend(backend)
     rows = 2**18 // stream.features
     blocks = xp.asarray(np.random.default_rng(stream.seed).standard_normal((32, rows, stream.features)))
+    product = xp.empty((stream.features, stream.features))
 
     def run() -> Sequence[float]:
         for i in range(0, stream.samples, rows):
             A = blocks[i // rows % 32]
-            product = A.T @ A
-        float(product[0, 0])
+            xp.matmul(A.T, A, out=product)
         return []
 
     return run
@@ -187,33 +186,32 @@ def read_files(stream: Stream, backend: str) -> Contestant:
     return run
 
 
-def _solving(
-    method: str, ours: Build, peers: dict[str, Build], targets: dict[str, float]
-) -> dict[str, Workload]:
+def _solving(method: str, ours: Build, peers: dict[str, Build], target: Target) -> dict[str, Workload]:
+    contestants = {OURS: ours, **peers, "torch": torch_solver, PRODUCTS: gram_product}
+    samples = {100: (1_000, 3_000, 10_000, 30_000, 100_000), 1_000: (5_000,)}
+    alpha = 1.0 if method == "cholesky" else 0.0
     return {
-        f"{method}-{M}x{n}": Workload(
-            what=f"least squares by {method}: {M} samples, {n} features, float64",
-            problem=Regression(M, n, method, alpha=1.0 if method == "cholesky" else 0.0),
+        f"{method}-{n}": Workload(
+            what=f"least squares by {method}: {n} features, float64",
+            problems=[Regression(M, n, method, alpha) for M in sizes],
+            size="samples",
             unit="solution",
-            units=1,
-            contestants={OURS: ours, "torch": torch_solver, PRODUCTS: gram_product} | peers,
-            targets=targets,
+            contestants=contestants,
+            targets=[replace(target, size=sizes[-1])],
         )
-        for M, n in ((100_000, 100), (5_000, 1_000))
+        for n, sizes in samples.items()
     }
 
 
 SOLVERS = {
-    **_solving("cholesky", tinynn_ridge, {"scikit-learn": sklearn_ridge}, {"scikit-learn": 0.7}),
-    **_solving("qr", tinynn_solver, {"scipy": scipy_gelsy}, {"scipy": 1.0}),
-    **_solving("svd", tinynn_solver, {"numpy": numpy_gelsd}, {"numpy": 1.0}),
+    **_solving("cholesky", tinynn_ridge, {"sklearn": sklearn_ridge}, Target("sklearn", 0.7)),
+    **_solving("qr", tinynn_solver, {"scipy": scipy_gelsy}, Target("scipy", 1.0)),
+    **_solving("svd", tinynn_solver, {"numpy": numpy_gelsd}, Target("numpy", 1.0)),
     "stream": Workload(
         what="sums of X'X and X'y over 10 million rows of 50 columns in a file of 4 GB, float64",
-        problem=Stream(samples=10_000_000, features=50),
+        problems=[Stream(samples=10_000_000, features=50)],
         unit="pass",
-        units=1,
         contestants={OURS: tinynn_gram, PRODUCTS: block_products, BYTES: read_files},
-        targets={},
         on_request=True,
     ),
 }

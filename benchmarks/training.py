@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import OURS, PRODUCTS, Contestant, Workload
+from benchmarks.harness import OURS, PRODUCTS, Contestant, Target, Workload
 from benchmarks.networks import Training
 from benchmarks.peers import in_jax, in_sklearn, in_thinc, in_torch
 from tinynn.backend import Array, asarray, get_backend
@@ -102,55 +103,70 @@ DEPTHS = [
     for n in (1, 2, 4, 8, 16)
 ]
 
+
+def _steps(what: str, problems: Sequence[Training], **options: Any) -> Workload:
+    """A workload that is timed by the step."""
+    return Workload(
+        what=f"one training step of {what}",
+        problems=problems,
+        unit="step",
+        units=lambda training: training.steps,
+        **({"contestants": CONTESTANTS} | options),
+    )
+
+
+def _epoch(batch_size: int, targets: Sequence[Target]) -> Workload:
+    return Workload(
+        what=f"one epoch of 784-128-10 with ReLU: 60000 images, batch {batch_size}, Adam, cross-entropy",
+        problems=[replace(EPOCH, batch_size=batch_size)],
+        unit="epoch",
+        units=lambda training: training.epochs,
+        contestants=CONTESTANTS,
+        targets=targets,
+    )
+
+
 TRAININGS = {
-    "step": Workload(
-        what="one training step of 8-32-64-64-32-1 with ReLU: batch 16, Adam, squared error",
-        problem=STEP,
-        unit="step",
-        units=STEP.steps,
-        contestants=CONTESTANTS,
-        targets={"torch": 0.13, "thinc": 0.20, "sklearn": 0.22, "jax (scan)": 1.25},
+    "step": _steps(
+        "8-32-64-64-32-1 with ReLU: batch 16, Adam, squared error",
+        [STEP],
+        targets=[
+            Target("torch", 0.13),
+            Target("thinc", 0.20),
+            Target("sklearn", 0.22),
+            Target("jax (scan)", 1.25),
+        ],
     ),
-    "epoch": Workload(
-        what="one epoch of 784-128-10 with ReLU: 60000 images, batch 64, Adam, cross-entropy",
-        problem=EPOCH,
-        unit="epoch",
-        units=EPOCH.epochs,
-        contestants=CONTESTANTS,
-        targets={"torch": 0.55, "sklearn": 0.6, "jax (scan)": 0.75, PRODUCTS: 2.2},
+    "step-by-width": _steps("8-w-w-1 with ReLU: batch 16, Adam, squared error", WIDTHS, size="width"),
+    "step-by-depth": _steps(
+        "a network with hidden layers of 64: batch 16, Adam, squared error", DEPTHS, size="depth"
     ),
-    "epoch-512": Workload(
-        what="one epoch of 784-128-10 with ReLU: 60000 images, batch 512, Adam, cross-entropy",
-        problem=replace(EPOCH, batch_size=512),
-        unit="epoch",
-        units=EPOCH.epochs,
-        contestants=CONTESTANTS,
-        targets={},
+    "epoch": _epoch(
+        64,
+        [
+            Target("torch", 0.55),
+            Target("sklearn", 0.6),
+            Target("jax (scan)", 0.75),
+            Target(PRODUCTS, 2.2),
+        ],
     ),
-    "deep": Workload(
-        what="one training step of 784-512-512-512-10 with ReLU: batch 128, Adam, cross-entropy",
-        problem=DEEP,
-        unit="step",
-        units=DEEP.steps,
-        contestants=CONTESTANTS,
-        targets={},
-    ),
-    "step-gpu": Workload(
-        what="one training step of 8-32-64-64-32-1 with ReLU on a GPU: batch 16, Adam, squared error",
-        problem=STEP,
-        unit="step",
-        units=STEP.steps,
+    "epoch-512": _epoch(512, []),
+    "deep": _steps("784-512-512-512-10 with ReLU: batch 128, Adam, cross-entropy", [DEEP]),
+    "step-gpu": _steps(
+        "8-32-64-64-32-1 with ReLU on a GPU: batch 16, Adam, squared error",
+        [STEP],
         contestants=ON_GPU,
-        targets={"torch": 0.1, "torch (CUDA graph)": 0.5},
+        targets=[
+            Target("torch", 0.1, backend="cupy"),
+            Target("torch (CUDA graph)", 0.5, backend="cupy"),
+        ],
         on_request=True,
     ),
-    "wide": Workload(
-        what="one training step of 4096-4096-4096-4096-10 with ReLU: batch 8192, Adam, cross-entropy",
-        problem=WIDE,
-        unit="step",
-        units=WIDE.steps,
+    "wide": _steps(
+        "4096-4096-4096-4096-10 with ReLU: batch 8192, Adam, cross-entropy",
+        [WIDE],
         contestants=ON_GPU,
-        targets={"torch": 1 / 0.9},
+        targets=[Target("torch", 1 / 0.9, backend="cupy")],
         on_request=True,
     ),
 }

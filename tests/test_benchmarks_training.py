@@ -83,7 +83,7 @@ def test_the_exercise_is_the_same_in_torch():
 
 @pytest.mark.parametrize("workload", [*TRAININGS.values(), *INFERENCES.values(), *EXERCISES.values()])
 def test_targets_name_contestants(workload):
-    assert workload.targets.keys() <= workload.contestants.keys()
+    assert {target.contestant for target in workload.targets} <= workload.contestants.keys()
 
 
 def test_sweeps_rise():

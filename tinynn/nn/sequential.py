@@ -248,6 +248,9 @@ class Sequential(Chain):
                     f"write layer.{attribute}[...] = values instead of layer.{attribute} = values"
                 )
 
+    @np.errstate(
+        invalid="ignore"
+    )  # OpenBLAS sometimes says so of the lanes of a register that it does not use
     def predict(self, X: Array) -> Array:
         """Outputs (M, n_out) for X (M, n_in), without dropout and without touching a training pass.
 
