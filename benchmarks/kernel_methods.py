@@ -199,6 +199,7 @@ KERNEL_METHODS = {
             PRODUCTS: ridge_products,
         },
         targets=[Target("sklearn", 0.75, size=3000)],
+        rounds=7,
     ),
     "gaussian-process": Workload(
         what="Gaussian process with three hyperparameters to find: 600 samples, 5 features, float64",

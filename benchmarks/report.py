@@ -73,9 +73,11 @@ def plot(record: Record) -> Any:
         (line,) = axes.plot(sizes, median, label=name, **style(name))
         axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     last = record["sizes"][-1]
-    peers = [f"{r['median']:.2g} of {name}'s" for name, r in last["ratios"].items() if name not in LIMITS]
+    peers = [f"{r['median']:.2g} × {name}" for name, r in last["ratios"].items() if name not in LIMITS]
     time = ", ".join(peers) or duration(last["seconds"][OURS]["median"])
-    axes.set_title(f"{record['what']}\nat {size_of(record, last)}, {OURS}'s time is {time}")
+    axes.set_title(
+        f"{record['what'][0].upper()}{record['what'][1:]}\nTime of {OURS} at {size_of(record, last)}: {time}"
+    )
     axes.set(
         xscale="log", yscale="log", xlabel=words(record["size"]), ylabel=f"time per {record['unit']} (s)"
     )
