@@ -107,10 +107,9 @@ def fit(
     with tqdm(total=epochs, initial=training.epoch, disable=not progress, unit="epoch") as bar:
         while training.epoch < epochs and not training.stopped:
             run_epoch(training, steps)
-            shown = {"train": f"{history.train_loss[-1]:.3g}"}
-            if validation is not None:
-                shown["validation"] = f"{history.validation_loss[-1]:.3g}"
-            bar.set_postfix(shown, refresh=False)
+            if progress:
+                shown = {"train": history.train_loss, "validation": history.validation_loss}
+                bar.set_postfix({k: f"{x[-1]:.3g}" for k, x in shown.items() if x}, refresh=False)
             bar.update()
             for callback in callbacks:
                 training.stopped |= bool(callback.on_epoch_end(training))

@@ -54,14 +54,14 @@ class TrainingStep:
         self.data, self.batch = data, [x.take(rows, axis=0) for x in data]
         self.coefficients = coefficients.copy()
         # NumPy fills `out` in place only if it need not look out for wrong row numbers first
-        self.options = {"mode": "clip"} if xp is np else {}
+        self.mode = ("clip",) if xp is np else ()
         self.recording = Recording()
         self._record(model, loss, optimizer)
 
     def __call__(self, rows: Array, coefficients: Array) -> Array:
         """Do the step on other rows; returns the loss, an array that the next step overwrites."""
         for x, batch in zip(self.data, self.batch, strict=True):
-            x.take(rows, axis=0, out=batch, **self.options)
+            x.take(rows, 0, batch, *self.mode)
         self.coefficients[...] = coefficients
         self.recording.replay()
         return self.value
