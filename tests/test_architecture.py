@@ -25,6 +25,7 @@ FLOORS = (
         "datasets",
         "training",
         "training_step",
+        "fused",
         "epochs",
         "divergence",
         "callbacks",
