@@ -79,17 +79,20 @@ __device__ void product(A a, B b, Body body) {
         T sums[P][Q] = {};
         for (int p = 0; p < P; ++p) row[p] = tile / N + p * M;
         for (int q = 0; q < Q; ++q) column[q] = tile % N + q * N;
+        const bool below = m % 2 == 0 || row[P - 1] < m, right = n % 2 == 0 || column[Q - 1] < n;
+        if (!below) row[P - 1] = 0;  // of an odd number the last one is computed in vain
+        if (!right) column[Q - 1] = 0;
         #pragma unroll 8
         for (int k = 0; k < length; ++k) {
-            T left[P], right[Q];
-            for (int p = 0; p < P; ++p) left[p] = a(row[p] < m ? row[p] : 0, k);
-            for (int q = 0; q < Q; ++q) right[q] = b(k, column[q] < n ? column[q] : 0);
+            T x[P], y[Q];
+            for (int p = 0; p < P; ++p) x[p] = a(row[p], k);
+            for (int q = 0; q < Q; ++q) y[q] = b(k, column[q]);
             for (int p = 0; p < P; ++p)
-                for (int q = 0; q < Q; ++q) sums[p][q] += left[p] * right[q];
+                for (int q = 0; q < Q; ++q) sums[p][q] += x[p] * y[q];
         }
         for (int p = 0; p < P; ++p)
             for (int q = 0; q < Q; ++q)
-                if (row[p] < m && column[q] < n) body(row[p] * n + column[q], sums[p][q]);
+                if ((p == 0 || below) && (q == 0 || right)) body(row[p] * n + column[q], sums[p][q]);
     });
 }
 """
