@@ -1,8 +1,11 @@
-// What a kernel needs of CUDA, for g++: the threads of a block are threads, one block follows another.
+// What a kernel needs of CUDA, for g++. One block follows another, and of its threads one runs at a time: up to
+// the next barrier, then it is the turn of the next thread. So whoever needs a barrier that is not there reads
+// numbers from before or after, every time. The order of the turns is the opposite one in every other launch.
 
 #include <math.h>
-#include <pthread.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -17,25 +20,43 @@ struct Dimension {
 };
 static thread_local Dimension threadIdx;
 static Dimension blockIdx, blockDim;
-static pthread_barrier_t all_threads;
+static int turn, direction = 1;
+static std::mutex mutex;
+static std::condition_variable turned;
 
-static void __syncthreads() { pthread_barrier_wait(&all_threads); }
+static void wait() {
+    std::unique_lock<std::mutex> lock(mutex);
+    turned.wait(lock, [] { return turn == threadIdx.x; });
+}
+
+static void hand_over() {
+    std::lock_guard<std::mutex> lock(mutex);
+    turn = (turn + direction + blockDim.x) % blockDim.x;
+    turned.notify_all();
+}
+
+static void __syncthreads() {
+    hand_over();
+    wait();
+}
 
 // arguments point to the kernel's arguments, as for cuLaunchKernel
 template <class... T, size_t... I>
 void run(int blocks, int threads, void (*kernel)(T...), void** arguments, std::index_sequence<I...>) {
     blockDim.x = threads;
-    pthread_barrier_init(&all_threads, nullptr, threads);
+    direction = -direction;
     for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) {
         std::vector<std::thread> block;
+        turn = direction > 0 ? 0 : threads - 1;
         for (int i = 0; i < threads; ++i)
             block.emplace_back([=] {
                 threadIdx.x = i;
+                wait();
                 kernel(*static_cast<T*>(arguments[I])...);
+                hand_over();
             });
         for (auto& thread : block) thread.join();
     }
-    pthread_barrier_destroy(&all_threads);
 }
 
 template <class... T>

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinynn.fused import PRELUDE
+from tinynn.loops import PRELUDE
 
 COMPILER = shutil.which("g++")
 THREADS = 3  # of a block: no power of two, so that they do not happen to meet

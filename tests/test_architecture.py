@@ -26,6 +26,7 @@ FLOORS = (
         "training",
         "training_step",
         "fused",
+        "loops",
         "epochs",
         "divergence",
         "callbacks",
