@@ -85,6 +85,7 @@ SCENARIOS = dict(every_class()) | {
     "last batch is smaller, K = 2": dict(layers=small, M=23, K=2),
     "rates that change": dict(layers=small, rule=lambda: Adam(CosineDecay(1e-2, 9)), K=2),
     "long sums": dict(layers=lambda: [Dense(3, 70), Softmax()], B=40, M=80, dtype="float64", K=2),
+    "many long sums": dict(layers=lambda: [Dense(3, 70), Softmax()], B=99, M=198),
     "wide": dict(layers=lambda: [Dense(3, 100), Tanh(), Dense(100, 80)], dtype="float64"),
     "one feature": dict(layers=lambda: [Dense(1, 1)], n=1, B=1, M=3),
 }
@@ -129,8 +130,8 @@ def compiled(kernels, monkeypatch):
     return kind
 
 
-def assert_close(found, wanted, dtype="float32"):
-    rtol = TOLERANCE[dtype]
+def assert_close(found, wanted, dtype="float32", factor=1):
+    rtol = TOLERANCE[dtype] * factor
     for key, x in wanted.items():
         np.testing.assert_allclose(found[key], x, rtol=rtol, atol=rtol, err_msg=key)
 
@@ -156,9 +157,22 @@ def test_many_steps_are_several_launches(compiled, monkeypatch):
     launches = compiled.launches
     monkeypatch.setattr(fused, "STEPS", 2)
     again = train(small)
-    assert (launches, compiled.launches - launches) == (2, 1 + 2)  # of 2 and 3 steps
+    assert (launches, compiled.launches - launches) == (2, 4)
     for key, x in once.items():
         np.testing.assert_array_equal(again[key], x)
+
+
+def test_a_training_in_two_parts_has_the_same_bits(compiled):
+    rng = np.random.default_rng(0)
+    data, thetas = (rng.standard_normal((3, 21)).T, rng.standard_normal((21, 2))), []
+    for parts in ([4], [1, 3]):
+        model, rule, order = Sequential(*small(), rng=0), Adam(), np.random.default_rng(0)
+        for epochs in parts:
+            options = {"epochs": epochs, "batch_size": 7, "rng": order, "progress": False}
+            fit(model, data, loss=MeanSquaredError(), optimizer=rule, **options)
+        thetas.append(model.theta)
+    np.testing.assert_array_equal(*thetas)
+    assert compiled.launches == 8
 
 
 def test_every_barrier_is_needed(compiled, texts, monkeypatch):
@@ -202,4 +216,5 @@ def test_on_a_gpu_as_on_the_host(name, monkeypatch):
     monkeypatch.setattr(fused.FusedSteps, "__call__", counted)
     found = train(**SCENARIOS[name], backend="cupy")
     assert launches
-    assert_close(found, train(**SCENARIOS[name]), SCENARIOS[name].get("dtype", "float32"))
+    wanted = train(**SCENARIOS[name])
+    assert_close(found, wanted, SCENARIOS[name].get("dtype", "float32"), factor=10)  # of other exp and tanh

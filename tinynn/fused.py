@@ -61,7 +61,7 @@ def generate(
         f'extern "C" __global__ void __launch_bounds__({THREADS}) steps(\n',
         "".join(f"    {pointer},\n" for pointer in pointers.values()),
         f"    const long long* rows, const {kind}* table, {kind}* losses, int count)\n{{\n",
-        f"__shared__ {kind} shared[{max(1, generator.room // coefficients.itemsize)}];\n",
+        f"__shared__ {kind} shared[{generator.room // coefficients.itemsize}];\n" if generator.room else "",
         "const long long network = blockIdx.x;\n",
         *(f"{name} += network * {step};\n" for (_, _, step), name in generator.names.items() if step),
         f"rows += network * count * {B};\ntable += network;\nlosses += network;\n",

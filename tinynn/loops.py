@@ -17,7 +17,7 @@ from tinynn.backend import Array
 from tinynn.recording import Call
 
 SHARED = 48 * 2**10  # bytes of memory that a block has to itself on every device
-LONG = 64  # sums of more than so many numbers are divided among threads
+LONG, PARTS = 64, 32  # sums of more numbers are divided into parts, if there are less of them
 
 KINDS = {"float32": "float", "float64": "double", "bool": "bool"}
 FUNCTIONS = {
@@ -290,10 +290,10 @@ class Generator:
         gone = [own for i, own in enumerate(axes, stack) if i in over]
         n, length = (math.prod(size for size, _ in some) for some in (rest, gone))
         where = f"{index(rest, 'i')} + {index(gone, 'j')}"
-        if length > LONG:
-            parts = self.shared((1,), n * LONG // 2)
-            self._reduce(op, (n * LONG // 2,), (n, LONG // 2, length), x, where, parts)
-            x, length, where = parts, LONG // 2, f"i * {LONG // 2} + j"
+        if n < LONG < length:
+            parts = self.shared((1,), n * PARTS)
+            self._reduce(op, (n * PARTS,), (n, PARTS, length), x, where, parts)
+            x, length, where = parts, PARTS, f"i * {PARTS} + j"
         self._reduce(op, self.own(out.shape), (n, 1, length), x, where, self.operand(out, out.shape))
 
     def _reduce(
