@@ -25,6 +25,8 @@ FLOORS = (
         "datasets",
         "training",
         "training_step",
+        "fused",
+        "loops",
         "epochs",
         "divergence",
         "callbacks",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinynn.backend import Array, OnBackend, to_numpy
+from tinynn.fused import fuse
 from tinynn.nn import Layer, Loss, Sequential
 from tinynn.nn.layers import Chain
 from tinynn.optim import Optimizer
@@ -57,6 +59,7 @@ class TrainingStep:
         self.mode = ("clip",) if xp is np else ()
         self.recording = Recording()
         self._record(model, loss, optimizer)
+        self.fused = fuse(self.recording.calls, data, self.batch, self.coefficients, self.value)
 
     def __call__(self, rows: Array, coefficients: Array) -> Array:
         """Do the step on other rows; returns the loss, an array that the next step overwrites."""
@@ -121,15 +124,33 @@ class RecordedSteps:
 
     def run(self, batches: Sequence[Array]) -> np.ndarray:
         """Train on the rows of every batch; returns their losses, (n_batches,) or (n_batches, K)."""
-        model, loss, optimizer, data = self.model, self.loss, self.optimizer, self.data
-        optimizer.start(model.theta, model.grad)
+        model = self.model
+        self.optimizer.start(model.theta, model.grad)
         table = model.xp.asarray([self.advance() for _ in batches], model.dtype)
         losses = model.xp.empty((len(batches), *model.theta.shape[:-1]), model.dtype)
-        for i, (rows, now) in enumerate(zip(batches, table, strict=True)):
-            step = self.steps.get(rows.shape[-1])
-            if step is None:
-                step = self.steps[rows.shape[-1]] = TrainingStep(model, loss, optimizer, data, rows, now)
-                losses[i] = step.value
-            else:
-                losses[i] = step(rows, now)
+        start = 0
+        for size, group in itertools.groupby(batches, lambda rows: rows.shape[-1]):
+            rows = list(group)
+            now = slice(start, start + len(rows))
+            self._run(size, rows, table[now], losses[now])
+            start = now.stop
         return to_numpy(losses)
+
+    def _run(self, size: int, batches: Sequence[Array], table: Array, losses: Array) -> None:
+        """Batches of one size."""
+        if size not in self.steps:
+            changed = [self.model.theta, *(getattr(self.optimizer, name) for name in self.optimizer.vectors)]
+            before = [x.copy() for x in changed]
+            step = TrainingStep(self.model, self.loss, self.optimizer, self.data, batches[0], table[0])
+            self.steps[size], losses[0] = step, step.value
+            if step.fused:  # does the step once more: the bits must not depend on where a training began
+                for x, was in zip(changed, before, strict=True):
+                    x[...] = was
+            else:
+                batches, table, losses = batches[1:], table[1:], losses[1:]
+        step = self.steps[size]
+        if step.fused:
+            step.fused(batches, table, losses)
+            return
+        for i, (rows, now) in enumerate(zip(batches, table, strict=True)):
+            losses[i] = step(rows, now)
