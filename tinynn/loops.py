@@ -23,6 +23,7 @@ KINDS = {"float32": "float", "float64": "double", "bool": "bool"}
 FUNCTIONS = {
     "absolute": "fabs({})",
     "add": "{} + {}",
+    "astype": "{}",
     "clip": "smaller(larger({}, {}), {})",
     "divide": "{} / {}",
     "exp": "exp({})",
@@ -238,7 +239,8 @@ class Generator:
     def add(self, call: Call) -> None:
         """Translate one call."""
         x, out, options = call.arguments, call.out, dict(call.options)
-        dtype = options.pop("dtype", None) or np.result_type(*{a.dtype for a in x})
+        computed = np.result_type(*{a.dtype for a in x}) if call.name != "astype" else out.dtype
+        dtype = options.pop("dtype", None) or computed
         if dtype != self.dtype:
             raise NotFused(f"{call.name} in {dtype}")
         if call.name in PRODUCTS and not options:
