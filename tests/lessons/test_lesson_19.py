@@ -2,6 +2,10 @@ import numpy as np
 import pytest
 from lesson_outcomes import run, values, verdicts
 
+from tinynn.nn import CrossEntropy
+from tinynn.optim import Adam
+from tinynn.training_step import RecordedSteps
+
 
 def test_lesson_19_pays_first_for_calls_then_for_work(full):
     outcome = full("19")
@@ -52,3 +56,13 @@ def test_lesson_19_compares_two_array_libraries(device, tmp_path):
     ahead = {row.quantity: row.note for row in outcome.results.rows if "ahead from" in row.quantity}
     assert ahead[f"{device} ahead from: training step (width w)"] == "both measured"
     assert not any("stated" in text for item in ahead.items() for text in item)
+
+
+def test_lesson_19_counts_the_calls_of_a_step(full):
+    """The table of section 4: two to take the batch, the others are what fit records."""
+    lesson = full("19").namespace
+    X, y = np.ones((4, 64), np.float32), np.eye(10, dtype=np.float32)[:4]
+    model, rule = lesson["Sequential"](*lesson["train"]("numpy", width=8, epochs=1)[0].layers), Adam()
+    steps = RecordedSteps(model, CrossEntropy(), rule, (X, y))
+    steps.run([np.arange(4)])
+    assert len(steps.steps[4].recording.calls) + 2 == lesson["LAUNCHES"]
