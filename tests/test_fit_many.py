@@ -6,6 +6,7 @@ import pytest
 from tinynn.backend import asarray, to_numpy
 from tinynn.data import Dataset
 from tinynn.epochs import Stack
+from tinynn.molecules.energy_network import EnergyAndForces, EnergyForceLoss
 from tinynn.nn import (
     CrossEntropy,
     Dense,
@@ -89,6 +90,16 @@ def test_equals_separate_trainings(dtype, rtol, rule):
     one, other = both(models, trains, rules, validations=[line(10 + k, M=5) for k in range(K)])
     assert_same(one, other, rtol)
     assert len(other[2][0].validation_loss) == 3
+
+
+def test_networks_for_forces():
+    def model(k):
+        net = EnergyAndForces(Dense(3, 5), Tanh(), Dense(5, 1), n_coordinates=2)
+        return Sequential(net, rng=k, dtype="float64")
+
+    trains = [line(k, n=9, n_out=3) for k in range(K)]
+    models = [lambda k=k: model(k) for k in range(K)]
+    assert_same(*both(models, trains, [Adam] * K, loss=EnergyForceLoss), 1e-12)
 
 
 def test_classes_and_folds():

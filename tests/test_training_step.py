@@ -8,7 +8,20 @@ from cases import LAYERS, LOSSES, OPTIMIZERS, network
 
 from tinynn.backend import asarray, to_numpy
 from tinynn.data import Dataset
-from tinynn.nn import CrossEntropy, Dense, Dropout, Layer, MeanSquaredError, ReLU, Sequential, Tanh
+from tinynn.molecules.energy_network import EnergyAndForces, EnergyForceLoss
+from tinynn.nn import (
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Layer,
+    LeakyReLU,
+    MeanSquaredError,
+    ReLU,
+    Residual,
+    Sequential,
+    SiLU,
+    Tanh,
+)
 from tinynn.optim import SGD, Adam, CosineDecay
 from tinynn.recording import Recording
 from tinynn.training import Callback, fit
@@ -80,6 +93,15 @@ def test_rates_that_change_and_parameters_in_several_chunks():
     assert_recording_equals(model, MeanSquaredError(), Adam(CosineDecay(1e-2, 4)), X, y)
 
 
+@pytest.mark.parametrize("activation", [Tanh, SiLU])
+def test_a_network_for_forces_too(activation):
+    net = EnergyAndForces(Dense(N, 5), activation(), Residual(Dense(5, 5)), Dense(5, 1), n_coordinates=2)
+    model = Sequential(net, rng=0, dtype="float64")
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((M, 3 * N)), rng.standard_normal((M, 3))
+    assert_recording_equals(model, EnergyForceLoss(0.7, 1.9), Adam(1e-2), X, y)
+
+
 @pytest.mark.parametrize("what", ["layer", "network", "loss", "rule"])
 def test_what_is_not_ours_is_not_recorded(what):
     class MyReLU(ReLU):
@@ -131,8 +153,6 @@ def test_what_a_callback_changes_counts_from_the_next_epoch_on():
             training.optimizer.weight_decay = 0.1
             training.model.layers[1].negative_slope = 0.5
             training.optimizer.load_state_dict(training.optimizer.state_dict(), training.model.theta)
-
-    from tinynn.nn import LeakyReLU
 
     results = []
     for slow in (False, True):

@@ -62,10 +62,11 @@ class Recording:
         method: str = "",
     ) -> Traced:
         """Make the call with the real arrays, note it down, and return what it wrote."""
-        traced = [x.array for x in (*arguments, out) if isinstance(x, Traced)]
+        flat = [x for some in (*arguments, out) for x in (some if isinstance(some, list) else [some])]
+        traced = [x.array for x in flat if isinstance(x, Traced)]
         xp = get_array_module(*traced)
         dtype = options.get("dtype") or np.result_type(*{x.dtype for x in traced})
-        real = [x.array if isinstance(x, Traced) else _constant(x, xp, dtype) for x in arguments]
+        real = [_real(x, xp, dtype) for x in arguments]
         name = function.__name__ + method
         call = getattr(xp, function.__name__)
         if method or (function in REDUCTIONS and xp is np):
@@ -98,10 +99,16 @@ def _ready(
     return functools.partial(call, *arguments, **options, out=out)
 
 
-def _constant(x: Any, xp: ModuleType, dtype: np.dtype) -> Array:
-    """A Python number as NumPy would take it in every call."""
+def _real(x: Any, xp: ModuleType, dtype: np.dtype) -> Any:
+    """An argument as the array library takes it; a Python number as NumPy would take it in every call."""
+    if isinstance(x, Traced):
+        return x.array
+    if isinstance(x, list):
+        return [_real(one, xp, dtype) for one in x]
     if isinstance(x, (int, float)) and dtype.kind == "f":
         return xp.asarray(x, dtype)
+    if isinstance(x, str):  # einsum's
+        return x
     raise TypeError(f"a recording needs arrays that are part of it and numbers; got {type(x).__name__} {x!r}")
 
 

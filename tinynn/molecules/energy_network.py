@@ -53,7 +53,6 @@ class EnergyAndForces(Chain):
     """
 
     J, g = Cached(), Cached()
-    recordable = False
 
     def __init__(self, *layers: Layer, n_coordinates: int) -> None:
         super().__init__(*layers)
@@ -80,25 +79,26 @@ class EnergyAndForces(Chain):
 
     def forward(self, X: Array) -> Array:
         """[e, f] (M, 1 + C) for rows [x, dx/dR] (M, P (1 + C)), the Jacobian feature by feature."""
-        x, self.J = X[:, : self.n_features], X[:, self.n_features :].reshape(len(X), -1, self.n_coordinates)
+        x, J = X[..., : self.n_features], X[..., self.n_features :]
+        self.J = J.reshape(*X.shape[:-1], -1, self.n_coordinates)
         e = super().forward(x)
         self.g = super().backward_input(self.xp.ones_like(e))  # de/dx
-        f = -self.xp.einsum("mp,mpc->mc", self.g, self.J)  # f = -de/dR = -J' de/dx              S3 19.1
-        return self.xp.concatenate([e, f], axis=1)
+        f = -self.xp.einsum("...p,...pc->...c", self.g, self.J)  # f = -de/dR = -J' de/dx              S3 19.1
+        return self.xp.concatenate([e, f], axis=-1)
 
     # no tangents: these would need third derivatives of the layers
 
     def backward(self, dY: Array) -> Array:
         dx = self._backward_energy(dY)
-        dJ = -self.g[:, :, None] * dY[:, None, 1:]
-        return self.xp.concatenate([dx, dJ.reshape(len(dx), -1)], axis=1)
+        dJ = -self.g[..., :, None] * dY[..., None, 1:]
+        return self.xp.concatenate([dx, dJ.reshape(*dx.shape[:-1], -1)], axis=-1)
 
     def backward_parameters(self, dY: Array) -> None:
         self._backward_energy(dY)
 
     def _backward_energy(self, dY: Array) -> Array:
-        de, df = dY[:, :1], dY[:, 1:]
-        v = self.xp.einsum("mpc,mc->mp", self.J, df)  # v = J dL/df
+        de, df = dY[..., :1], dY[..., 1:]
+        v = self.xp.einsum("...pc,...c->...p", self.J, df)  # v = J dL/df
         super().forward_tangent(-v)
         _, dx = super().backward_tangent(self.xp.ones_like(de), de)
         return dx
@@ -135,13 +135,13 @@ class EnergyForceLoss(Loss):
     def compute(self, prediction: Array, target: Array) -> Array:
         xp = self._keep(prediction, target)
         error = prediction - target
-        weights = xp.full_like(error[:1], self.force_weight / (error.shape[1] - 1))
-        weights[:, 0] = self.energy_weight
-        self.weighted_error = weights * error
+        e, f = error[..., :1, :1], error[..., :1, 1:]
+        weights = [xp.full_like(e, self.energy_weight), xp.full_like(f, self.force_weight / f.shape[-1])]
+        self.weighted_error = xp.concatenate(weights, axis=-1) * error
         return self._mean(self.weighted_error * error)
 
     def backward(self) -> Array:
-        return self.weighted_error * (2 / len(self.weighted_error))
+        return self.weighted_error * (2 / self.weighted_error.shape[-2])
 
     def __repr__(self) -> str:
         return f"EnergyForceLoss(energy_weight={self.energy_weight:g}, force_weight={self.force_weight:g})"
