@@ -220,7 +220,7 @@ _METHODS = """
 """
 _ATTRIBUTES = "dtype shape ndim size itemsize nbytes flags"
 _FUNCTIONS = """
-    copyto
+    copyto may_share_memory
     abs absolute add all allclose amax amin any arccos arcsin arctan arctan2 argmax argmin argsort argwhere
     around array_equal ascontiguousarray atleast_1d atleast_2d average bincount broadcast_to cbrt ceil clip
     copy copysign corrcoef cos cosh count_nonzero cov cross cumprod cumsum diag diagonal diff digitize divide

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tinynn import training
 from tinynn.backend import asarray, to_numpy
 from tinynn.data import Dataset
 from tinynn.epochs import Stack
@@ -11,6 +12,7 @@ from tinynn.nn import (
     CrossEntropy,
     Dense,
     Dropout,
+    LeakyReLU,
     MeanSquaredError,
     ReLU,
     Residual,
@@ -20,6 +22,7 @@ from tinynn.nn import (
 )
 from tinynn.optim import SGD, Adam, AdamW, CosineDecay, RMSProp
 from tinynn.training import DivergenceError, fit, fit_many
+from tinynn.training_step import TrainingStep
 
 K = 4
 
@@ -201,6 +204,7 @@ def test_bad_input_changes_nothing():
         ({"models": [models[0]] * 2}, "models has one object in two places"),
         ({"optimizers": [one, one]}, "optimizers has one object in two places"),
         ({"models": []}, "models is empty"),
+        ({"rngs": [np.random.default_rng(0)] * 2}, "rngs has one object in two places"),
         ({"trains": [line(0), (np.ones((3, 7)), np.ones((3, 2)))]}, r"train: X has shape \(3, 7\)"),
     ):
         given = {"models": models, "trains": trains, "optimizers": [Adam(), Adam()]} | arguments
@@ -210,6 +214,65 @@ def test_bad_input_changes_nothing():
         fit_many(models, trains, optimizers=[Adam(), 0.1], **shared)
     for m, theta in zip(models, before, strict=True):
         np.testing.assert_array_equal(m.theta, theta)
+
+
+def test_a_rule_of_another_network_is_refused_before_any_is_trained():
+    models, rules = [net(0), net(1), net(2)], [Adam(), Adam(), Adam()]
+    rules[2].step(np.ones(3), np.ones(3))
+    before = [m.theta.copy() for m in models]
+    with pytest.raises(ValueError, match="network 2 of 3: theta has shape"):
+        fit_many(models, [line(k) for k in range(3)], loss=MeanSquaredError(), optimizers=rules, epochs=1)
+    for m, theta in zip(models, before, strict=True):
+        np.testing.assert_array_equal(m.theta, theta)
+
+
+def test_settings_are_compared_to_the_last_digit():
+    models = [
+        lambda slope=slope: Sequential(Dense(3, 5), LeakyReLU(slope), Dense(5, 2), rng=0, dtype="float64")
+        for slope in (0.1234561, 0.1234564)
+    ]
+    assert_same(*both(models, [line(0), line(0)], [Adam, Adam]), 1e-12)
+
+
+def test_shared_data_are_there_once():
+    X, y = (x.astype("float32") for x in line(0))
+    shared = Dataset(X, y)
+    trainings = [
+        training._begin(net(k), shared if k else line(9), MeanSquaredError(), Adam(), 1, 8, None, (), k)
+        for k in range(4)
+    ]
+    for one in trainings:
+        one.optimizer.start(one.model.theta, one.model.grad)
+    stack = Stack(trainings)
+    assert len(stack.steps.data[0]) == 2 * len(X)
+    models = [lambda k=k: net(k) for k in range(4)]
+    assert_same(*both(models, [line(9), shared, shared, shared], [Adam] * 4), 2e-5)
+
+
+def test_numbers_of_numpy_are_seeds():
+    models = [net(0), net(1)]
+    options = {"loss": MeanSquaredError(), "epochs": 1, "progress": False}
+    fit_many(models, [line(0)] * 2, optimizers=[Adam(), Adam()], rngs=np.arange(2), **options)
+
+
+def test_an_interrupted_stack_leaves_networks_and_rules_together(monkeypatch):
+    original, done = TrainingStep.__call__, []
+
+    def interrupted(self, *arguments):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(TrainingStep, "__call__", interrupted)
+    models, rules = [net(0), net(1)], [Adam(), Adam()]
+    options = {"loss": MeanSquaredError(), "epochs": 1, "batch_size": 4, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        fit_many(models, [line(0), line(1)], optimizers=rules, **options)
+    for model, rule in zip(models, rules, strict=True):
+        assert rule.t == 3
+        assert rule.sum_g.any()
+        assert (model.theta != net(0).theta).any()
 
 
 def test_the_warning_of_fit_comes_here_too():

@@ -13,6 +13,7 @@ from tinynn.nn import (
     CrossEntropy,
     Dense,
     Dropout,
+    Huber,
     Layer,
     LeakyReLU,
     MeanSquaredError,
@@ -25,7 +26,7 @@ from tinynn.nn import (
 from tinynn.optim import SGD, Adam, CosineDecay
 from tinynn.recording import Recording
 from tinynn.training import Callback, fit
-from tinynn.training_step import CHUNK, RecordedSteps, recordable
+from tinynn.training_step import CHUNK, RecordedSteps, TrainingStep, recordable
 
 M, N = 23, 3
 BATCHES = [np.arange(0, 8), np.arange(8, 16), np.arange(16, 23), np.arange(2, 10), np.arange(3, 10)]
@@ -145,47 +146,184 @@ def test_a_layer_of_ones_own_is_called_in_every_step():
     assert [n for n in calls if n > 1] == [8, 8, 7] * 2
 
 
-def test_what_a_callback_changes_counts_from_the_next_epoch_on():
+def tripled(training):
+    training.loader.dataset.X = 3 * training.loader.dataset.X
+
+
+def more_data(training):
+    training.loader.dataset = Dataset(*(np.concatenate([x, x]) for x in data("float32")))
+
+
+CHANGES = {
+    "rate": lambda t: setattr(t.optimizer, "lr", 1e-3),
+    "betas": lambda t: setattr(t.optimizer, "betas", (0.5, 0.9)),
+    "decay": lambda t: setattr(t.optimizer, "weight_decay", np.float32(0.1)),
+    "setting": lambda t: setattr(t.model.layers[1], "negative_slope", 0.1000004),
+    "setting of the loss": lambda t: setattr(t.loss, "delta", 0.5),
+    "layer": lambda t: t.model.layers.__setitem__(1, Tanh()),
+    "state of the rule": lambda t: t.optimizer.load_state_dict(
+        {k: 2 * x for k, x in t.optimizer.state_dict().items()}, t.model.theta
+    ),
+    "rule": lambda t: setattr(t, "optimizer", SGD(0.01)),
+    "loss": lambda t: setattr(t, "loss", MeanSquaredError()),
+    "data": tripled,
+    "more data": more_data,
+    "parameters": lambda t: t.model.theta.__imul__(0.5),
+    "another training": lambda t: fit(
+        t.model, data("float32"), loss=t.loss, optimizer=SGD(0.01), epochs=1, rng=1, progress=False
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_a_callback_changes_counts_from_the_next_epoch_on(change):
     class Changes(Callback):
         def on_epoch_end(self, training):
-            training.optimizer.lr = 1e-3
-            training.optimizer.betas = 0.5, 0.9
-            training.optimizer.weight_decay = 0.1
-            training.model.layers[1].negative_slope = 0.5
-            training.optimizer.load_state_dict(training.optimizer.state_dict(), training.model.theta)
+            change(training)
 
     results = []
-    for slow in (False, True):
+    for step_by_step in (False, True):
         model = Sequential(Dense(N, 9), LeakyReLU(0.1), Dense(9, 2), rng=0)
-        rule = Adam(1e-2)
-        if slow:
-            model.layers[1].recordable = False
-        history = fit(
+        if step_by_step:
+            model.layers[0].recordable = False
+        rule, changes = Adam(1e-2), [Changes()]
+        options = {"epochs": 3, "batch_size": 8, "callbacks": changes, "rng": 0, "progress": False}
+        history = fit(model, data("float32"), loss=Huber(0.7), optimizer=rule, **options)
+        results.append([history.train_loss, model.theta, *rule.state_dict().values()])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_replaced_parameters_are_an_error_in_every_epoch():
+    class Replaces(Callback):
+        def on_epoch_end(self, training):
+            training.model.layers[0].W = np.ones((2, N), np.float32)
+
+    model = Sequential(Dense(N, 2), rng=0)
+    with pytest.raises(ValueError, match="no longer a view into theta"):
+        fit(
+            model,
+            data("float32"),
+            loss=MeanSquaredError(),
+            optimizer=Adam(),
+            epochs=3,
+            callbacks=[Replaces()],
+            progress=False,
+        )
+
+
+def test_a_rate_that_a_callback_changes_needs_no_new_recording(monkeypatch):
+    class Cools(Callback):
+        def on_epoch_end(self, training):
+            training.optimizer.lr *= 0.9
+
+    recordings = []
+    original = TrainingStep.__init__
+    monkeypatch.setattr(TrainingStep, "__init__", lambda *a: (recordings.append(1), original(*a))[1])
+    model = Sequential(Dense(N, 2), rng=0)
+    options = {"epochs": 5, "batch_size": 8, "callbacks": [Cools()], "progress": False}
+    fit(model, data("float32"), loss=MeanSquaredError(), optimizer=Adam(), **options)
+    assert len(recordings) == 2  # batches of 8 and of 7
+
+
+@pytest.mark.parametrize("where", ["layer", "loss", "rule"])
+def test_a_method_replaced_on_an_object_is_called_in_every_step(where):
+    model, loss, rule, calls = Sequential(Dense(N, 2), rng=0), MeanSquaredError(), SGD(0.1), []
+    part, name = {"layer": (model.layers[0], "forward"), "loss": (loss, "compute"), "rule": (rule, "update")}[
+        where
+    ]
+    original = getattr(part, name)
+    setattr(part, name, lambda *arguments: (calls.append(1), original(*arguments))[1])
+    fit(model, data("float32"), loss=loss, optimizer=rule, epochs=2, batch_size=8, progress=False)
+    assert len(calls) >= 6
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_an_interrupted_epoch_has_counted_the_steps_that_were_done(monkeypatch, steps):
+    original, done = TrainingStep.__call__, []
+
+    def interrupted(self, *arguments):
+        if len(done) == steps - 1:
+            raise KeyboardInterrupt
+        done.append(1)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(TrainingStep, "__call__", interrupted)
+    model, rule = Sequential(Dense(N, 2), rng=0), Adam(1e-2)
+    options = {"loss": MeanSquaredError(), "optimizer": rule, "rng": 0, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, data("float32"), epochs=1, batch_size=4, **options)
+    assert rule.t == steps
+    monkeypatch.undo()
+    twin, other = Sequential(Dense(N, 2), rng=0), Adam(1e-2)
+    X, y = data("float32")
+    for rows in np.split(np.random.default_rng(0).permutation(M), range(4, M, 4))[:steps]:
+        loss = MeanSquaredError()
+        loss.forward(twin.forward(X[rows]), y[rows])
+        twin.backward(loss.backward())
+        other.step(twin.theta, twin.grad)
+    np.testing.assert_array_equal(model.theta, twin.theta)
+
+
+def test_a_schedule_that_fails_leaves_the_count_alone():
+    model, rule = Sequential(Dense(N, 2), rng=0), Adam(lambda t: 1e-3 if t < 7 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fit(
             model,
             data("float32"),
             loss=MeanSquaredError(),
             optimizer=rule,
-            epochs=3,
+            epochs=9,
             batch_size=8,
-            callbacks=[Changes()],
-            rng=0,
             progress=False,
         )
-        results.append((history.train_loss, model.theta))
-    assert results[0][0] == results[1][0]
-    np.testing.assert_array_equal(results[0][1], results[1][1])
+    assert rule.t == 6
 
 
-def test_after_training_the_caches_are_arrays_again():
+def test_recording_leaves_no_trace_in_the_network():
     X, y = data("float32")
     model, loss, rule = Sequential(Dense(N, 4), ReLU(), Dense(4, 2), rng=0), MeanSquaredError(), Adam()
+    model.forward(X[:2])
+    before = [dict(vars(layer)) for _, layer in model.named_layers()]
     fit(model, (X, y), loss=loss, optimizer=rule, epochs=1, progress=False)
-    for part in (loss, rule, *(layer for _, layer in model.named_layers())):
-        assert "Traced" not in {type(x).__name__ for x in vars(part).values()}, part
-        assert part.xp is np
-    twin = copy.deepcopy(model)
-    twin.forward(X)
-    np.testing.assert_array_equal(twin.backward(y), (model.forward(X), model.backward(y))[1])
+    for (_, layer), values in zip(model.named_layers(), before, strict=True):
+        assert vars(layer).keys() - {"_predicted"} == values.keys()
+        assert all(vars(layer)[name] is x for name, x in values.items())
+    assert model.backward(y[:2]).shape == (2, N)  # of the pass that was pending
+
+
+def test_data_of_a_class_of_ones_own_are_its_arrays():
+    class Noisy(Dataset):
+        def __getitem__(self, index):
+            return -self.X[index], self.y[index]
+
+    losses = []
+    for step_by_step in (False, True):
+        model = Sequential(Dense(N, 2), rng=0)
+        model.layers[0].recordable = not step_by_step
+        own = Noisy(*data("float32"))
+        kept = own.X
+        losses.append(
+            fit(
+                model, own, loss=MeanSquaredError(), optimizer=SGD(0.1), epochs=2, rng=0, progress=False
+            ).train_loss
+        )
+        assert own.X is kept
+    assert losses[0] == losses[1]
+
+
+def test_data_that_overflow_in_float32_are_refused():
+    X = np.ones((M, N))
+    X[3, 1] = 1e300
+    with pytest.raises(ValueError, match="train: X contains 1 inf"):
+        fit(
+            Sequential(Dense(N, 2), rng=0),
+            Dataset(X, np.ones((M, 2))),
+            loss=MeanSquaredError(),
+            optimizer=SGD(0.1),
+            epochs=1,
+            progress=False,
+        )
 
 
 def test_data_stay_on_the_device(device, monkeypatch):
@@ -265,8 +403,16 @@ def test_a_recording_repeats_with_other_numbers_and_without_new_memory():
         lambda x: x[[0, 1]],
         lambda x: np.add.accumulate(x),
         lambda x: int(x[0]),
+        lambda x: x.reshape(2, 2)[:, [0, 1]],
+        lambda x: x.reshape(2, 2).T.reshape(-1),
+        lambda x: np.where(x > 1, x, x),
+        lambda x: np.max(x, initial=5.0),
+        lambda x: x.astype(int),
     ],
-    ids=["float", "bool", "asarray", "another array", "copy", "accumulate", "int"],
+    ids=[
+        *("float", "bool", "asarray", "another array", "copy", "accumulate", "int"),
+        *("columns", "flat", "where", "initial", "to integers"),
+    ],
 )
 def test_what_a_recording_cannot_repeat_is_an_error(use):
     with pytest.raises(TypeError):

@@ -13,15 +13,18 @@ from tinynn.backend import Array
 from tinynn.checkpoint import TrainingState
 from tinynn.divergence import diverge
 from tinynn.nn import Sequential
-from tinynn.training_step import RecordedSteps, recordable
+from tinynn.training_step import RecordedSteps, recordable, settings_of
 
 
-def recorded_steps(training: TrainingState) -> RecordedSteps | None:
-    """The steps of a training, or None if no recording could repeat them."""
-    if not recordable(training.model, training.loss, training.optimizer):
-        return None
+def recorded_steps(training: TrainingState, known: RecordedSteps | None = None) -> RecordedSteps | None:
+    """The steps of a training, `known` if they are still the same; None if no recording could repeat them."""
     data = training.loader.dataset
-    return RecordedSteps(training.model, training.loss, training.optimizer, (data.X, data.y))
+    parts = training.model, training.loss, training.optimizer
+    if not recordable(*parts):
+        return None
+    if known is not None and known.still(*parts, (data.X, data.y)):
+        return known
+    return RecordedSteps(*parts, (data.X, data.y))
 
 
 def run_epoch(training: TrainingState, steps: RecordedSteps | None) -> None:
@@ -32,6 +35,7 @@ def run_epoch(training: TrainingState, steps: RecordedSteps | None) -> None:
     DivergenceError
         From the step at which loss, gradient or update were not finite.
     """
+    training.model.check_parameters()
     batches = training.loader.cut(training.loader.order())
     if steps is not None:
         before = _state(training)
@@ -89,17 +93,20 @@ class Stack:
     def __init__(self, trainings: Sequence[TrainingState]) -> None:
         self.trainings = trainings
         first = trainings[0]
-        for training in trainings:
-            training.optimizer.start(training.model.theta, training.model.grad)
         self.model = Sequential.stack([training.model for training in trainings])
         self.optimizer = copy.copy(first.optimizer)
         self.optimizer.scratch = None
         for name in self.optimizer.vectors:
             setattr(self.optimizer, name, None)
-        xp, sets = self.model.xp, [training.loader.dataset for training in trainings]
-        data = xp.concatenate([d.X for d in sets]), xp.concatenate([d.y for d in sets])
-        self.steps = RecordedSteps(self.model, first.loss, self.optimizer, data)
-        self.steps.advance = lambda: np.array([t.optimizer.advance() for t in trainings]).T[..., None]
+        # the data sets in a row, each once, and where that of each training begins
+        sets = [training.loader.dataset for training in trainings]
+        places = {(id(d.X), id(d.y)): d for d in sets}
+        starts = {place: i * len(sets[0]) for i, place in enumerate(places)}
+        self.starts = [starts[id(d.X), id(d.y)] for d in sets]
+        concatenate = self.model.xp.concatenate
+        data = concatenate([d.X for d in places.values()]), concatenate([d.y for d in places.values()])
+        rules = [training.optimizer for training in trainings]
+        self.steps = RecordedSteps(self.model, first.loss, self.optimizer, data, rules)
         self._move(into_stack=True)
 
     @staticmethod
@@ -109,20 +116,22 @@ class Stack:
         for training in trainings:
             model, loss, optimizer = training.model, training.loss, training.optimizer
             data = training.loader.dataset
-            settings = {k: v for k, v in optimizer.settings().items() if k != "lr"}
-            alike = (repr(model), model.dtype, model.backend, data.X.shape, data.y.shape)
-            rule = (type(optimizer), *settings.items())
+            shapes = repr(model), data.X.shape, data.y.shape
+            kinds = model.dtype, model.backend, settings_of(model, loss, optimizer)
             alone = () if recordable(model, loss, optimizer) else (id(training),)
-            groups.setdefault((*alike, *rule, *alone), []).append(training)
+            groups.setdefault((*shapes, *kinds, *alone), []).append(training)
         return list(groups.values())
 
     def run_epoch(self) -> None:
         """`run_epoch` for every training."""
         orders = [training.loader.order() for training in self.trainings]
-        M = len(orders[0])
-        order = self.model.xp.stack([k * M + own for k, own in enumerate(orders)])  # of the data in a row
+        rows = self.model.xp.stack([start + own for start, own in zip(self.starts, orders, strict=True)])
         before = [_state(training) for training in self.trainings]
-        losses = self.steps.run(self.trainings[0].loader.cut(order))  # (n_batches, K)
+        try:
+            losses = self.steps.run(self.trainings[0].loader.cut(rows))  # (n_batches, K)
+        except BaseException:  # Ctrl-C, say: the networks are where the steps that were done have led them
+            self._move(into_stack=False)
+            raise
         batches = [training.loader.cut(own) for training, own in zip(self.trainings, orders, strict=True)]
         if _finite(losses, self.model.theta):
             self._move(into_stack=False)

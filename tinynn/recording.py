@@ -20,6 +20,17 @@ import numpy as np
 from tinynn.backend import Array, get_array_module
 
 
+def repeatable(part: Any) -> bool:
+    """Whether a layer, loss or rule does nothing but calls of the array library, as far as can be known.
+
+    A class or a method of somebody's own may print, count or draw, and no recording would do so again.
+    """
+    own = type(part).__module__.partition(".")[0] == "tinynn"
+    methods = {name for name, x in vars(part).items() if callable(x) and not name.startswith("_")}
+    replaced = any(callable(getattr(type(part), name, None)) for name in methods)
+    return own and getattr(part, "recordable", True) and not replaced
+
+
 class Call(NamedTuple):
     """One call of the array library: out = function(*arrays_and_numbers, **options)."""
 
@@ -62,6 +73,8 @@ class Recording:
         method: str = "",
     ) -> Traced:
         """Make the call with the real arrays, note it down, and return what it wrote."""
+        if not (isinstance(function, np.ufunc) or function in FUNCTIONS) or options.keys() - OPTIONS:
+            raise TypeError(f"{function.__name__} with {options} cannot be recorded")
         flat = [x for some in (*arguments, out) for x in (some if isinstance(some, list) else [some])]
         traced = [x.array for x in flat if isinstance(x, Traced)]
         xp = get_array_module(*traced)
@@ -80,7 +93,7 @@ class Recording:
 
     def convert(self, array: Array, dtype: object) -> Traced:
         """Record ``array.astype(dtype)``."""
-        result = array.astype(dtype)
+        result = array.astype(dtype, casting="same_kind")
         self.calls.append(Call("astype", (array,), result, {}))
         self._run.append(functools.partial(get_array_module(array).copyto, result, array))
         return Traced(result, self)
@@ -105,6 +118,8 @@ def _real(x: Any, xp: ModuleType, dtype: np.dtype) -> Any:
         return x.array
     if isinstance(x, list):
         return [_real(one, xp, dtype) for one in x]
+    if isinstance(x, np.number):
+        return xp.asarray(x)
     if isinstance(x, (int, float)) and dtype.kind == "f":
         return xp.asarray(x, dtype)
     if isinstance(x, str):  # einsum's
@@ -112,6 +127,9 @@ def _real(x: Any, xp: ModuleType, dtype: np.dtype) -> Any:
     raise TypeError(f"a recording needs arrays that are part of it and numbers; got {type(x).__name__} {x!r}")
 
 
+# what writes its result where it is told to
+FUNCTIONS = (np.dot, np.matmul, np.sum, np.max, np.min, np.clip, np.einsum, np.concatenate)
+OPTIONS = {"axis", "keepdims", "dtype"}
 REDUCTIONS = {np.sum: np.add, np.max: np.maximum, np.min: np.minimum}
 CONSTANTS = (np.zeros_like, np.ones_like, np.full_like)
 
@@ -137,7 +155,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return self.recording.record(function, args, out, kwargs)
 
     def _view(self, result: Array) -> Traced:
-        if result.base is None:
+        if not get_array_module(result).may_share_memory(result, self.array):
             raise TypeError("a copy that a recording would not repeat")
         return Traced(result, self.recording)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import os
 import warnings
@@ -113,8 +112,8 @@ def fit(
             bar.update()
             for callback in callbacks:
                 training.stopped |= bool(callback.on_epoch_end(training))
-            if steps is not None and callbacks:
-                steps.renew()
+            if callbacks:  # which may have changed anything
+                steps = recorded_steps(training, steps)
     for callback in callbacks:
         callback.on_train_end(training)
     return history
@@ -171,20 +170,27 @@ def fit_many(
     K = len(models)
     if not K:
         raise ValueError("models is empty; wanted at least one network")
-    held_out: Sequence[Dataset | tuple[Array, Array] | None] = validations or [None] * K
-    seeds: Sequence[int | np.random.Generator | None] = rngs or [None] * K
+    none: list[None] = [None] * K
+    held_out: Sequence[Dataset | tuple[Array, Array] | None] = none if validations is None else validations
+    seeds: Sequence[int | np.random.Generator | None] = none if rngs is None else rngs
     lists = {"trains": trains, "optimizers": optimizers, "validations": held_out, "rngs": seeds}
     for name, values in lists.items():
         if len(values) != K:
             raise ValueError(f"{name} has {len(values)} entries for {K} models; wanted one for each")
-    for name, own in (("models", models), ("optimizers", optimizers)):
-        if len({id(x) for x in own}) < K:
+    generators = [rng for rng in seeds if isinstance(rng, np.random.Generator)]
+    for name, own in (("models", models), ("optimizers", optimizers), ("rngs", generators)):
+        if len({id(x) for x in own}) < len(own):
             raise ValueError(f"{name} has one object in two places; every training needs its own")
     trainings = []
     for k, of_one in enumerate(zip(models, trains, optimizers, held_out, seeds, strict=True)):
         model, train, optimizer, validation, rng = of_one
         name = f"network {k} of {K}: "
         trainings.append(_begin(model, train, loss, optimizer, epochs, batch_size, validation, (), rng, name))
+    for training in trainings:
+        try:
+            training.optimizer.start(training.model.theta, training.model.grad)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{training.name}{error}") from error
     groups = Stack.groups(trainings)
     with tqdm(total=epochs * len(groups), disable=not progress, unit="epoch") as bar:
         for group in groups:
@@ -237,11 +243,12 @@ def _prepare(model: Sequential, loss: Loss, data: Dataset | tuple[Array, Array],
     if not isinstance(data, Dataset) and not (isinstance(data, (tuple, list)) and len(data) == 2):
         raise TypeError(f"{name} must be a Dataset or a tuple (X, y); got {type(data).__name__}")
     try:
-        data = copy.copy(data) if isinstance(data, Dataset) else Dataset(*data)  # which looks for NaN
+        data = data if isinstance(data, Dataset) else Dataset(*data)  # which looks for NaN
         X, y = asarray(data.X, backend=model.backend), asarray(data.y, backend=model.backend)
-        data.X = model.check_input(X, finite=X.dtype != model.dtype)  # which may overflow
-        n_out = model.predict(data.X[:1]).shape[1:]
-        data.y = loss.check_target(y, (len(X), *n_out), model.dtype)
-        return data
+        X = model.check_input(X, finite=X.dtype != model.dtype)  # which may overflow
+        n_out = model.predict(X[:1]).shape[1:]
+        prepared = object.__new__(Dataset)  # without looking once more
+        prepared.X, prepared.y = X, loss.check_target(y, (len(X), *n_out), model.dtype)
+        return prepared
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: {error}") from error

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinynn.backend import Array, OnBackend, to_numpy
+from tinynn.backend import Array, to_numpy
 from tinynn.fused import fuse
 from tinynn.nn import Layer, Loss, Sequential
 from tinynn.nn.layers import Chain
 from tinynn.optim import Optimizer
-from tinynn.recording import Recording, Traced
+from tinynn.recording import Recording, repeatable
 
 CHUNK = 2**16  # parameters that are updated at a time: with their gradient and state they fit a fast cache
 
 
 def recordable(model: Sequential, loss: Loss, optimizer: Optimizer) -> bool:
-    """Whether a step is nothing but calls of the array library, as far as can be known beforehand.
-
-    A class of somebody's own may print, count or draw, which no recording would do again.
-    """
-    parts: list[Loss | Layer] = [loss, *(layer for _, layer in model.named_layers())]
-    own = all(type(part).__module__.partition(".")[0] == "tinynn" for part in (optimizer, *parts))
-    return own and all(part.recordable for part in parts)
+    """Whether all parts of a training step can be recorded."""
+    return all(repeatable(part) for part in (loss, optimizer, *(layer for _, layer in model.named_layers())))
 
 
 class TrainingStep:
@@ -70,70 +67,82 @@ class TrainingStep:
         return self.value
 
     def _record(self, model: Sequential, loss: Loss, optimizer: Optimizer) -> None:
+        """Do the step with copies of all parts that share their arrays: nobody else meets a Traced one."""
         xp, trace = model.xp, self.recording.trace
         X, y = map(trace, self.batch)
-        vectors = {name: getattr(optimizer, name) for name in ("scratch", *optimizer.vectors)}
-        parts: list[OnBackend] = [loss, optimizer, *(layer for _, layer in model.named_layers())]
-        try:
-            for part in parts:
-                part.xp = np  # NumPy's functions leave to a Traced array what they do
-            for layer, attribute in model.slots():
+        network, loss, rule = model.inference_copy(), copy.copy(loss), copy.copy(optimizer)
+        assert isinstance(network, Chain)
+        for _, layer in network.named_layers():
+            layer.training = True
+            for attribute in layer.parameter_names.values():
                 for name in (attribute, f"d{attribute}"):
                     setattr(layer, name, trace(getattr(layer, name)))
-            self.value = loss.compute(Chain.forward(model, X), y).array
-            Chain.backward_parameters(model, loss.backward())
-            coefficients = [trace(self.coefficients[i, ...]) for i in range(len(self.coefficients))]
-            n = model.theta.shape[-1]
-            size = CHUNK if xp is np else n  # a device has the bandwidth, but every launch costs
-            for start in range(0, n, size):
-                some = np.s_[..., start : start + size]
-                for name, vector in vectors.items():
-                    setattr(optimizer, name, trace(vector[some]))
-                optimizer.scratch = trace(vectors["scratch"][..., : min(size, n - start)])
-                optimizer.update(trace(model.theta[some]), trace(model.grad[some]), *coefficients)
-        finally:
-            for part in parts:
-                part.xp = xp
-                for name, x in vars(part).items():
-                    if isinstance(x, Traced):
-                        setattr(part, name, x.array)
-            vars(optimizer).update(vectors)
+        for part in (loss, rule, *(layer for _, layer in network.named_layers())):
+            part.xp = np  # NumPy's functions leave to a Traced array what they do
+        self.value = loss.compute(Chain.forward(network, X), y).array
+        Chain.backward_parameters(network, loss.backward())
+        coefficients = [trace(self.coefficients[i, ...]) for i in range(len(self.coefficients))]
+        n = model.theta.shape[-1]
+        size = CHUNK if xp is np else n  # a device has the bandwidth, but every launch costs
+        for start in range(0, n, size):
+            some = np.s_[..., start : start + size]
+            for name in optimizer.vectors:
+                setattr(rule, name, trace(getattr(optimizer, name)[some]))
+            rule.scratch = trace(optimizer.scratch[..., : min(size, n - start)])
+            rule.update(trace(model.theta[some]), trace(model.grad[some]), *coefficients)
 
 
 class RecordedSteps:
-    """The steps of one training, for every batch size there is."""
+    """The steps of one training, for every batch size there is.
+
+    Parameters
+    ----------
+    model, loss, optimizer, data
+        As of `TrainingStep`; they are recorded as they are now.
+    rules : sequence of K Optimizer, optional
+        Those whose coefficients a stack of K networks takes; by default the optimizer itself.
+    """
 
     def __init__(
-        self, model: Sequential, loss: Loss, optimizer: Optimizer, data: tuple[Array, Array]
+        self,
+        model: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        data: tuple[Array, Array],
+        rules: Sequence[Optimizer] = (),
     ) -> None:
-        self.model, self.loss, self.optimizer, self.data = model, loss, optimizer, data
-        self.advance: Callable[[], Any] = optimizer.advance
+        self.model, self.loss, self.optimizer, self.data, self.rules = model, loss, optimizer, data, rules
         optimizer.start(model.theta, model.grad)
         self.steps: dict[int, TrainingStep] = {}
-        self.settings = self._settings()
+        self.done = 0
+        self.parts, self.settings = parts_of(model, loss, optimizer), settings_of(model, loss, optimizer)
 
-    def renew(self) -> None:
-        """Record anew if a setting has changed, or an array of the optimizer: callbacks may do so."""
-        if (settings := self._settings()) != self.settings:
-            self.steps, self.settings = {}, settings
-
-    def _settings(self) -> tuple[object, ...]:
-        optimizer = self.optimizer
-        arrays = [id(getattr(optimizer, name, None)) for name in ("scratch", *optimizer.vectors)]
-        return repr(self.model), repr(self.loss), repr(optimizer), arrays
+    def still(self, model: Sequential, loss: Loss, optimizer: Optimizer, data: tuple[Array, Array]) -> bool:
+        """Whether these are still what was recorded: the same objects, with the same settings."""
+        now = [*parts_of(model, loss, optimizer), *data]
+        same = len(now) == len(self.parts) + 2 and all(map(operator.is_, now, [*self.parts, *self.data]))
+        return same and settings_of(model, loss, optimizer) == self.settings
 
     def run(self, batches: Sequence[Array]) -> np.ndarray:
-        """Train on the rows of every batch; returns their losses, (n_batches,) or (n_batches, K)."""
-        model = self.model
-        self.optimizer.start(model.theta, model.grad)
-        table = model.xp.asarray([self.advance() for _ in batches], model.dtype)
+        """Train on the rows of every batch; returns their losses, (n_batches,) or (n_batches, K).
+
+        If something interrupts it, the optimizers have counted the steps that were done.
+        """
+        model, rules = self.model, self.rules or [self.optimizer]
+        began, self.done = [rule.t for rule in rules], 0
         losses = model.xp.empty((len(batches), *model.theta.shape[:-1]), model.dtype)
-        start = 0
-        for size, group in itertools.groupby(batches, lambda rows: rows.shape[-1]):
-            rows = list(group)
-            now = slice(start, start + len(rows))
-            self._run(size, rows, table[now], losses[now])
-            start = now.stop
+        try:
+            table = np.array([[rule.advance() for _ in batches] for rule in rules])  # (K, n_batches, n)
+            table = np.moveaxis(table, 0, -1)[..., None] if self.rules else table[0]
+            table = model.xp.asarray(table, model.dtype)
+            for size, group in itertools.groupby(batches, lambda rows: rows.shape[-1]):
+                rows = list(group)
+                now = slice(self.done, self.done + len(rows))
+                self._run(size, rows, table[now], losses[now])
+        except BaseException:
+            for rule, t in zip(rules, began, strict=True):
+                rule.t = t + self.done
+            raise
         return to_numpy(losses)
 
     def _run(self, size: int, batches: Sequence[Array], table: Array, losses: Array) -> None:
@@ -148,9 +157,26 @@ class RecordedSteps:
                     x[...] = was
             else:
                 batches, table, losses = batches[1:], table[1:], losses[1:]
+                self.done += 1
         step = self.steps[size]
         if step.fused:
             step.fused(batches, table, losses)
+            self.done += len(batches)
             return
         for i, (rows, now) in enumerate(zip(batches, table, strict=True)):
             losses[i] = step(rows, now)
+            self.done += 1
+
+
+def parts_of(model: Sequential, loss: Loss, optimizer: Optimizer) -> list[Any]:
+    """Everything that a recording is made from and keeps."""
+    arrays = [getattr(optimizer, name, None) for name in ("scratch", *optimizer.vectors)]
+    return [loss, optimizer, *arrays, *(layer for _, layer in model.named_layers())]
+
+
+def settings_of(model: Sequential, loss: Loss, optimizer: Optimizer) -> tuple[Any, ...]:
+    """The numbers that are part of a recording; the rate is not, for it may change from step to step."""
+    parts: list[Loss | Layer] = [loss, *(layer for _, layer in model.named_layers())]
+    chosen = [(type(part), *(getattr(part, name) for name in part.settings)) for part in parts]
+    rule = {name: value for name, value in optimizer.settings().items() if name != "lr"}
+    return (*chosen, type(optimizer), *rule.items())

@@ -157,6 +157,17 @@ def test_layers_can_be_copied_between_forward_and_backward(case):
     np.testing.assert_array_equal(twin.backward(dY), alone.backward(dY))
 
 
+@pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float64", "float32")])
+def test_dense_by_hand_takes_one_dtype_after_the_other(dtypes):
+    layer = nn.Dense(3, 2, rng=0)
+    for dtype in dtypes:
+        layer.forward(np.ones((4, 3), dtype))
+        layer.backward(np.ones((4, 2), dtype))
+        assert layer.dW.dtype == layer.db.dtype == dtype
+        np.testing.assert_array_equal(layer.dW, 4)
+        np.testing.assert_array_equal(layer.db, 4)
+
+
 # Losses
 
 

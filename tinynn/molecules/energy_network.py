@@ -122,6 +122,7 @@ class EnergyForceLoss(Loss):
     """
 
     weighted_error = Cached()
+    settings = ("energy_weight", "force_weight")
 
     def __init__(self, energy_weight: float = 1.0, force_weight: float = 1.0) -> None:
         self.energy_weight = check_number(energy_weight, "energy_weight", low=0)

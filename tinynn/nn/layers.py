@@ -71,7 +71,7 @@ class Layer(OnBackend):
     parameter_names: Mapping[str, str] = {}
     training = True
     n_in: int | None = None
-    settings: tuple[str, ...] = ()  # attributes that forward depends on besides the parameters
+    settings: tuple[str, ...] = ()  # attributes that it depends on besides the parameters
     recordable = True  # whether all it does can be repeated by the same calls of the array library
 
     def forward(self, X: Array) -> Array:
@@ -248,10 +248,12 @@ class Dense(Layer):
         return product(self.xp, dY, self.W)  # dL/da^{l-1} = (W^l)' dL/dz^l                    S4 BP2
 
     def backward_parameters(self, dY: Array) -> None:
+        if self.dW is not None and not self.dW.dtype == dY.dtype == self.X.dtype:
+            self.dW = self.db = None  # they were those of a batch in another dtype
         self.dW = product(self.xp, dY.mT, self.X, out=self.dW)  # dL/dW^l = dL/dz^l (a^{l-1})' S4 BP3
         if self.b is not None:
             if self.db is None:
-                self.db = self.xp.empty_like(self.b)
+                self.db = self.xp.empty(self.b.shape, dY.dtype)
             ones = self.xp.ones_like(dY[..., :1])  # a product sums a batch faster than sum does
             product(self.xp, ones.mT, dY, out=self.db[..., None, :])  # dL/db^l = dL/dz^l, summed  S4 BP4
 

@@ -26,7 +26,8 @@ class Loss(OnBackend):
     """
 
     prediction, target = Cached(), Cached()
-    recordable = True  # as of a layer
+    settings: tuple[str, ...] = ()  # as of a layer
+    recordable = True
 
     def forward(self, prediction: Array, target: Array) -> float:
         """L(prediction, target), a Python float; keeps what backward needs.
@@ -129,6 +130,8 @@ class Huber(Loss):
     delta : float
         Where the two meet, > 0, in the unit of the target.
     """
+
+    settings = ("delta",)
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = check_number(delta, "delta", low=0, closed="neither")

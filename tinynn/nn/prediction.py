@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynn.backend import Array, get_array_module
 from tinynn.nn.layers import Chain, Layer
-from tinynn.recording import Recording
+from tinynn.recording import Recording, repeatable
 
 ROWS = 64  # batches beyond it are busy with arithmetic
 
@@ -17,7 +17,7 @@ ROWS = 64  # batches beyond it are busy with arithmetic
 class RecordedPrediction:
     """The outputs of `layers` for X (M, n_in), with no dropout and no trace in the layers.
 
-    It stands for the layers as they are now: ask `fits` before using it.
+    It stands for the layers as they are now.
     """
 
     def __init__(self, layers: Sequence[Layer], X: Array) -> None:
@@ -41,8 +41,7 @@ class RecordedPrediction:
     @staticmethod
     def possible(layers: Sequence[Layer], X: Array) -> bool:
         """Whether the layers can be recorded, and X is small enough to make it worth while."""
-        own = all(type(layer).__module__.startswith("tinynn.") for layer in layers)
-        return own and len(X) <= ROWS and all(x.recordable and not isinstance(x, Chain) for x in layers)
+        return len(X) <= ROWS and all(repeatable(x) and not isinstance(x, Chain) for x in layers)
 
     def fits(self, layers: Sequence[Layer], X: Array) -> bool:
         """Whether X is finite and like the one recorded, and the layers and what is in them are the same."""
@@ -52,9 +51,9 @@ class RecordedPrediction:
             return False
         return bool(self.xp.isfinite(X).all())
 
-    def __call__(self, X: Array) -> Array | None:
-        """Outputs (M, n_out), the caller's own; None if another thread is at it."""
-        if not self.lock.acquire(blocking=False):
+    def __call__(self, layers: Sequence[Layer], X: Array) -> Array | None:
+        """Outputs (M, n_out), the caller's own; None if it does not fit, or another thread is at it."""
+        if not (self.fits(layers, X) and self.lock.acquire(blocking=False)):
             return None
         try:
             self.X[...] = X

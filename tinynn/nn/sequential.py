@@ -262,9 +262,11 @@ class Sequential(Chain):
             X of another array library, of the wrong shape, with NaN or inf.
         """
         recorded = self._prediction
-        if recorded is not None and recorded.fits(self.layers, X) and (Y := recorded(X)) is not None:
+        if recorded is not None and (Y := recorded(self.layers, X)) is not None:
             return Y
         X = self.check_input(X)
+        if recorded is not None and (Y := recorded(self.layers, X)) is not None:  # as it is after the check
+            return Y
         # a shape that comes twice may come often
         if X.shape == self._predicted and RecordedPrediction.possible(self.layers, X):
             self._prediction = RecordedPrediction(self.layers, X)
