@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinynn import training
+from tinynn import epochs, training
 from tinynn.backend import asarray, to_numpy
 from tinynn.data import Dataset
 from tinynn.epochs import Stack
@@ -306,3 +306,20 @@ def test_on_a_device(device):
         )
         thetas.append([to_numpy(m.theta) for m in models])
     np.testing.assert_allclose(thetas[0], thetas[1], rtol=1e-11)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_false_alarm_changes_nothing(count, monkeypatch):
+    """An epoch that only looked as if something were not finite is done once more, step by step."""
+    original, asked = epochs._finite, []
+
+    def doubtful(losses, theta):
+        asked.append(1)
+        return len(asked) != 2 and original(losses, theta)
+
+    models, trains = [lambda k=k: net(k) for k in range(count)], [line(k) for k in range(count)]
+    one, _ = both(models, trains, [Adam] * count)
+    monkeypatch.setattr(epochs, "_finite", doubtful)
+    _, other = both(models, trains, [Adam] * count)
+    assert_same(one, other, 2e-5)
+    assert len(asked) > 3

@@ -12,7 +12,6 @@ from tinynn.backend import asarray, to_numpy
 from tinynn.nn import Chain, Dense, Dropout, Layer, LeakyReLU, ReLU, Sequential, Tanh
 from tinynn.nn.prediction import ROWS, RecordedPrediction
 
-
 # what forward does not read, or what is never replaced
 FIXED = {"n_in", "n_out", "init", "parameter_names", "b", "db", "xp"}
 
