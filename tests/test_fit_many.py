@@ -315,11 +315,12 @@ def test_a_false_alarm_changes_nothing(count, monkeypatch):
 
     def doubtful(losses, theta):
         asked.append(1)
-        return len(asked) != 2 and original(losses, theta)
+        return len(asked) % 2 == 1 and original(losses, theta)
 
     models, trains = [lambda k=k: net(k) for k in range(count)], [line(k) for k in range(count)]
-    one, _ = both(models, trains, [Adam] * count)
+    wanted = both(models, trains, [Adam] * count)[0]
     monkeypatch.setattr(epochs, "_finite", doubtful)
-    _, other = both(models, trains, [Adam] * count)
-    assert_same(one, other, 2e-5)
+    found = both(models, trains, [Adam] * count)
+    for one in found:  # fit's and fit_many's
+        assert_same(wanted, one, 2e-5)
     assert len(asked) > 3
