@@ -134,7 +134,10 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
             load_tensors(path)
 
 
-def test_a_dtype_that_numpy_lacks_is_named(tmp_path):
+@pytest.mark.parametrize("taught", [False, True], ids=["NumPy", "NumPy with ml_dtypes"])
+def test_a_dtype_that_numpy_lacks_is_named(tmp_path, taught):
+    if taught:
+        pytest.importorskip("ml_dtypes")
     header = b'{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
     path = tmp_path / "a.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")

@@ -81,7 +81,12 @@ def load_tensors(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[s
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
     try:
         with safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+        for name, x in tensors.items():
+            if x.dtype.kind not in "biufc":  # ml_dtypes, which JAX brings, teaches NumPy bfloat16
+                raise TypeError(f"{name} has dtype {x.dtype}")
+        return tensors, metadata
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} is truncated or no safetensors file of NumPy arrays ({error})"
