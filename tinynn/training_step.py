@@ -51,6 +51,7 @@ class TrainingStep:
     ) -> None:
         xp = model.xp
         self.data, self.batch = data, [x.take(rows, axis=0) for x in data]
+        self.gather = [(x.take, batch) for x, batch in zip(data, self.batch, strict=True)]
         self.coefficients = coefficients.copy()
         # NumPy fills `out` in place only if it need not look out for wrong row numbers first
         self.mode = ("clip",) if xp is np else ()
@@ -60,8 +61,8 @@ class TrainingStep:
 
     def __call__(self, rows: Array, coefficients: Array) -> Array:
         """Do the step on other rows; returns the loss, an array that the next step overwrites."""
-        for x, batch in zip(self.data, self.batch, strict=True):
-            x.take(rows, 0, batch, *self.mode)
+        for take, batch in self.gather:
+            take(rows, 0, batch, *self.mode)
         self.coefficients[...] = coefficients
         self.recording.replay()
         return self.value

@@ -9,9 +9,12 @@ from tinynn.linalg import NotPositiveDefiniteError, cholesky, factor
 from tinynn.linalg.factor import CholeskyFactor
 
 
-@pytest.fixture(autouse=True)
-def _small_blocks(monkeypatch):
+@pytest.fixture(autouse=True, params=[True, False], ids=["blocks", "whole"])
+def blocks(request, monkeypatch):
+    """Many small blocks, or a single one."""
     monkeypatch.setattr(factor, "BLOCK", 8)
+    monkeypatch.setattr(factor, "SMALL", 0 if request.param else 1000)
+    return request.param
 
 
 def positive(n, seed=0):
@@ -25,16 +28,17 @@ def test_factor_equals_the_one_by_hand(n):
     assert_allclose(np.tril(CholeskyFactor(A.copy()).L), cholesky(A), rtol=1e-10, atol=1e-12)
 
 
-def test_factor_is_written_over_the_lower_half_and_nothing_else_is_touched():
+def test_factor_is_written_over_the_lower_half_and_nothing_else_is_touched(blocks):
     A = positive(20)
     expected = cholesky(A)
     A[np.triu_indices(20, 1)] = np.nan
     factor = CholeskyFactor(A)
     assert factor.L is A
     assert_allclose(np.tril(A), expected, rtol=1e-10, atol=1e-12)
-    beside = np.add.outer(-(np.arange(20) // 8), np.arange(20) // 8) > 0  # the blocks on the diagonal
-    assert np.isnan(A[beside]).all()
-    A[beside] = 0
+    if blocks:
+        beside = np.add.outer(-(np.arange(20) // 8), np.arange(20) // 8) > 0  # the blocks on the diagonal
+        assert np.isnan(A[beside]).all()
+        A[beside] = 0
     assert_allclose(factor.solve(np.ones(20)), np.linalg.solve(positive(20), np.ones(20)))
 
 
@@ -84,7 +88,7 @@ def test_pivot_that_fails_is_named():
 
 
 def test_a_library_that_does_not_tell_the_pivot(monkeypatch):
-    def of_the_gpu(A):
+    def of_the_gpu(A, overwrite):
         raise NotPositiveDefiniteError("A is not positive definite")
 
     monkeypatch.setattr(factor.lapack, "cholesky", of_the_gpu)

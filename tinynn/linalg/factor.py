@@ -11,6 +11,7 @@ from tinynn.backend import Array, get_array_module
 from tinynn.linalg.errors import NotPositiveDefiniteError
 
 BLOCK = 512  # columns at a time
+SMALL = 2**13  # rows up to which a matrix is one block
 LOST = 100 * np.finfo(np.float64).eps  # a pivot that small beside its diagonal element is rounding
 
 
@@ -20,8 +21,8 @@ class CholeskyFactor:
     Only the lower half of A has to be filled; what lies above the diagonal is neither read nor written,
     but for blocks on the diagonal. Each block of columns gives up what the blocks before it explain, in
     one product of matrices, which is where nearly all the n^3/3 operations are. Its diagonal block goes to
-    LAPACK (potrf), the rest is a triangular solve. A whole matrix of 20 000 rows does not go to potrf:
-    that of OpenBLAS 0.3.30 crashes on it with two threads.
+    LAPACK (potrf), the rest is a triangular solve. A small matrix is a single block. One of 20 000 rows does
+    not go to potrf as a whole: that of OpenBLAS 0.3.30 crashes on it with two threads.
 
     Parameters
     ----------
@@ -84,20 +85,21 @@ class CholeskyFactor:
 
 def _factor(A: Array, scale: Array, first: int = 0) -> None:
     """Write L over A; pivots are compared with `scale`, and counted from `first`."""
-    xp = get_array_module(A)
-    for k in range(0, len(A), BLOCK):
-        end = min(k + BLOCK, len(A))
-        A[k:end, k:end] = xp.tril(A[k:end, k:end])  # what lies above may be no numbers at all
-        A[k:, k:end] -= A[k:, :k] @ A[k:end, :k].T
+    xp, n = get_array_module(A), len(A)
+    size = BLOCK if n > SMALL else n
+    for k in range(0, n, size):
+        end = min(k + size, n)
+        if k > 0:
+            A[k:end, k:end] = xp.tril(A[k:end, k:end])  # what lies above may be no numbers at all
+            A[k:, k:end] -= A[k:, :k] @ A[k:end, :k].T
         A[k:end, k:end] = _factor_block(A[k:end, k:end], scale[k:end], first + k)
-        A[end:, k:end] = lapack.solve_lower(A[k:end, k:end], A[end:, k:end].T).T  # L_21 = A_21 L_11'^-1
+        if end < n:  # L_21 = A_21 L_11'^-1
+            A[end:, k:end] = lapack.solve_lower(A[k:end, k:end], A[end:, k:end].T).T
 
 
 def _factor_block(A: Array, scale: Array, first: int) -> Array:
-    xp = get_array_module(A)
-    half = xp.tril(A)
     try:
-        L = lapack.cholesky(half + xp.tril(half, -1).T)
+        L = lapack.cholesky(A, overwrite=True)
     except NotPositiveDefiniteError as error:
         if error.pivot is None:  # on a GPU
             raise
