@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmarks.harness import LIMITS, OURS
 
 Record = Mapping[str, Any]
+
+LABELS = {"width": "width (neurons in a hidden layer)", "depth": "depth (hidden layers)"}
 
 
 def describe(record: Record) -> str:
@@ -75,11 +78,14 @@ def plot(record: Record) -> Any:
     last = record["sizes"][-1]
     peers = [f"{r['median']:.2g} × {name}" for name, r in last["ratios"].items() if name not in LIMITS]
     time = ", ".join(peers) or duration(last["seconds"][OURS]["median"])
-    axes.set_title(
-        f"{record['what'][0].upper()}{record['what'][1:]}\nTime of {OURS} at {size_of(record, last)}: {time}"
-    )
+    what = f"{record['what'][0].upper()}{record['what'][1:]}"
+    says = textwrap.fill(f"Time of {OURS} at {size_of(record, last)}: {time}", 85)
+    axes.set_title(f"{what}\n{says}", fontsize="medium")
     axes.set(
-        xscale="log", yscale="log", xlabel=words(record["size"]), ylabel=f"time per {record['unit']} (s)"
+        xscale="log",
+        yscale="log",
+        xlabel=LABELS.get(record["size"], words(record["size"])),
+        ylabel=f"time per {record['unit']} (s)",
     )
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
