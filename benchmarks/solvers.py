@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.linalg
 
-from benchmarks.harness import BYTES, OURS, PRODUCTS, Build, Contestant, Target, Workload
+from benchmarks.harness import BYTES, OURS, PRODUCTS, ROUNDS, Build, Contestant, Target, Workload
 from tinynn.backend import Array, asarray, get_backend, to_numpy
 from tinynn.linalg import GramAccumulator, least_squares, row_blocks
+from tinynn.linalg.least_squares import METHODS
 from tinynn.linear_model import Ridge
 
 
@@ -186,9 +187,13 @@ def read_files(stream: Stream, backend: str) -> Contestant:
     return run
 
 
-def _solving(method: str, ours: Build, peers: dict[str, Build], target: Target) -> dict[str, Workload]:
+def _solving(
+    method: str, ours: Build, peers: dict[str, Build], target: Target | None = None
+) -> dict[str, Workload]:
+    """Two workloads, of 100 and of 1000 features; methods without a target are timed at one size each."""
     contestants = {OURS: ours, **peers, "torch": torch_solver, PRODUCTS: gram_product}
-    samples = {100: (1_000, 3_000, 10_000, 30_000, 100_000), 1_000: (5_000,)}
+    fewer = (1_000, 3_000, 10_000, 30_000) if target else ()
+    samples = {100: (*fewer, 100_000), 1_000: (5_000,)}
     alpha = 1.0 if method == "cholesky" else 0.0
     return {
         f"{method}-{n}": Workload(
@@ -197,7 +202,8 @@ def _solving(method: str, ours: Build, peers: dict[str, Build], target: Target) 
             size="samples",
             unit="solution",
             contestants=contestants,
-            targets=[replace(target, size=sizes[-1])],
+            targets=[replace(target, size=sizes[-1])] if target else [],
+            rounds=ROUNDS if target else 7,
         )
         for n, sizes in samples.items()
     }
@@ -207,6 +213,12 @@ SOLVERS = {
     **_solving("cholesky", tinynn_ridge, {"sklearn": sklearn_ridge}, Target("sklearn", 0.7)),
     **_solving("qr", tinynn_solver, {"scipy": scipy_gelsy}, Target("scipy", 1.0)),
     **_solving("svd", tinynn_solver, {"numpy": numpy_gelsd}, Target("numpy", 1.0)),
+    **{
+        name: workload
+        for method in METHODS
+        if method not in ("cholesky", "qr", "svd")
+        for name, workload in _solving(method, tinynn_solver, {"scipy": scipy_gelsy}).items()
+    },
     "stream": Workload(
         what="sums of X'X and X'y over 10 million rows of 50 columns in a file of 4 GB, float64",
         problems=[Stream(samples=10_000_000, features=50)],
