@@ -32,7 +32,7 @@ PEERS = {  # as they are called here, and as the distributions are called that b
     "scipy": "scipy",
     "numpy": "numpy",
 }
-# No contestants: bounds on what they could reach.
+# No contestants: what their times are held against.
 PRODUCTS, BYTES, TRANSFERS, START = LIMITS = (
     "matrix products",  # of the same sizes, into arrays made beforehand
     "bytes alone",  # what the work has to read and to write, copied

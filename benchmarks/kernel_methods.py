@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import BYTES, OURS, PRODUCTS, Contestant, Target, Workload, probe
+from benchmarks.peers import in_torch
 from tinynn.backend import asarray, get_backend
 from tinynn.kernels import SVC, Constant, Gaussian, GaussianProcessRegressor, KernelRidge, White
 
@@ -55,7 +56,7 @@ def torch_gram(problem: Smooth, backend: str) -> Contestant:
     """exp(-gamma |x - x'|^2) with the squares from one product."""
     import torch
 
-    X = torch.tensor(problem.data()[0], device="cuda" if backend == "cupy" else "cpu")
+    X = torch.tensor(problem.data()[0], device=in_torch.device_of(backend))
     return lambda: probe(torch_kernel(X, problem.gamma).cpu().numpy())
 
 
@@ -109,7 +110,7 @@ def torch_ridge(problem: Smooth, backend: str) -> Contestant:
     """The same equations: (K + alpha 1) w = y by Cholesky."""
     import torch
 
-    X, y = (torch.tensor(a, device="cuda" if backend == "cupy" else "cpu") for a in problem.data())
+    X, y = (torch.tensor(a, device=in_torch.device_of(backend)) for a in problem.data())
 
     def run() -> Sequence[float]:
         K = torch_kernel(X, problem.gamma)
@@ -153,7 +154,7 @@ def sklearn_process(problem: Smooth, backend: str) -> Contestant:
 
 def tinynn_svc(problem: Smooth, backend: str) -> Contestant:
     """`SVC.fit`."""
-    X, y = problem.data()
+    X, y = (asarray(a, backend) for a in problem.data())
     label = y > 0
     model = SVC(C=problem.C, gamma=problem.gamma)
     return lambda: [float((model.fit(X, label).decision_function(X[:200]) > 0).mean())]

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from benchmarks.harness import BYTES, OURS, Contestant, Target, Workload, probe
+from benchmarks.peers import in_torch
 from tinynn.backend import asarray, get_backend
 from tinynn.molecules import CoulombPairPotential, pair_distances
 
@@ -59,7 +60,7 @@ def torch_positions(problem: Molecules, backend: str) -> tuple[Any, Any, Any]:
     """R, and the atoms i and j of every pair."""
     import torch
 
-    device = "cuda" if backend == "cupy" else "cpu"
+    device = in_torch.device_of(backend)
     R = torch.tensor(*problem.data(), device=device)
     return R, *torch.triu_indices(problem.atoms, problem.atoms, offset=1, device=device)
 

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg
 
 from benchmarks.harness import BYTES, OURS, PRODUCTS, ROUNDS, Build, Contestant, Target, Workload
+from benchmarks.peers import in_torch
 from tinynn.backend import Array, asarray, get_backend, to_numpy
 from tinynn.linalg import GramAccumulator, least_squares, row_blocks
 from tinynn.linalg.least_squares import METHODS
@@ -88,9 +89,7 @@ def torch_solver(problem: Regression, backend: str) -> Contestant:
     import torch
 
     X, y = problem.data()
-    A, b = torch.from_numpy(X), torch.from_numpy(y)[:, None]
-    if backend == "cupy":
-        A, b = A.cuda(), b.cuda()
+    A, b = (torch.from_numpy(a).to(in_torch.device_of(backend)) for a in (X, y[:, None]))
     penalty = problem.alpha * torch.eye(A.shape[1], dtype=A.dtype, device=A.device)
     driver = "gelsd" if problem.method == "svd" and backend == "numpy" else "gels"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from tinynn.backend import Array
 from tinynn.checkpoint import TrainingState
 from tinynn.divergence import diverge
 from tinynn.nn import Sequential
-from tinynn.training_step import RecordedSteps, recordable, settings_of
+from tinynn.training_step import RecordedSteps, arrays_of, recordable, settings_of
 
 
 def recorded_steps(training: TrainingState, known: RecordedSteps | None = None) -> RecordedSteps | None:
@@ -147,25 +146,23 @@ class Stack:
         """Copy parameters and the state of the rules from the networks into the stack, or back."""
         for k, training in enumerate(self.trainings):
             for whole, own in zip(
-                _arrays(self.model, self.optimizer), _arrays(training.model, training.optimizer), strict=True
+                arrays_of(self.model, self.optimizer),
+                arrays_of(training.model, training.optimizer),
+                strict=True,
             ):
                 target, source = (whole[k], own) if into_stack else (own, whole[k])
                 target[...] = source
 
 
-def _arrays(model: Sequential, optimizer: Any) -> list[Array]:
-    return [model.theta, model.grad, *(getattr(optimizer, name) for name in optimizer.vectors)]
-
-
 def _state(training: TrainingState) -> tuple[int, list[Array]]:
     """What a step changes: t and copies of the arrays."""
     training.optimizer.start(training.model.theta, training.model.grad)
-    return training.optimizer.t, [x.copy() for x in _arrays(training.model, training.optimizer)]
+    return training.optimizer.t, [x.copy() for x in arrays_of(training.model, training.optimizer)]
 
 
 def _restore(training: TrainingState, state: tuple[int, list[Array]]) -> None:
     training.optimizer.t, arrays = state
-    for x, before in zip(_arrays(training.model, training.optimizer), arrays, strict=True):
+    for x, before in zip(arrays_of(training.model, training.optimizer), arrays, strict=True):
         x[...] = before
 
 

@@ -149,7 +149,7 @@ class RecordedSteps:
     def _run(self, size: int, batches: Sequence[Array], table: Array, losses: Array) -> None:
         """Batches of one size."""
         if size not in self.steps:
-            changed = [self.model.theta, *(getattr(self.optimizer, name) for name in self.optimizer.vectors)]
+            changed = arrays_of(self.model, self.optimizer)
             before = [x.copy() for x in changed]
             step = TrainingStep(self.model, self.loss, self.optimizer, self.data, batches[0], table[0])
             self.steps[size], losses[0] = step, step.value
@@ -167,6 +167,11 @@ class RecordedSteps:
         for i, (rows, now) in enumerate(zip(batches, table, strict=True)):
             losses[i] = step(rows, now)
             self.done += 1
+
+
+def arrays_of(model: Sequential, optimizer: Optimizer) -> list[Array]:
+    """What a step writes into, of the network and of a rule that has started."""
+    return [model.theta, model.grad, *(getattr(optimizer, name) for name in optimizer.vectors)]
 
 
 def parts_of(model: Sequential, loss: Loss, optimizer: Optimizer) -> list[Any]:

@@ -65,25 +65,22 @@ def lu(A: Array) -> tuple[Array, Array, Array]:
 def cholesky(A: Array, overwrite: bool = False) -> Array:
     """As `tinynn.linalg.cholesky`; reads the lower triangle only. `overwrite` permits to write L over A."""
     xp = get_array_module(A)
-    if xp is np and overwrite and A.flags.c_contiguous:
-        (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (A,))
-        U, info = potrf(A.T, lower=False, overwrite_a=True, clean=True)  # A' lies as LAPACK wants it
-        if info:
-            raise NotPositiveDefiniteError(
-                f"A is not positive definite: pivot {info - 1} is not positive", info - 1
-            )
-        return U.T
     if xp is not np:
         with suppress(np.linalg.LinAlgError), _watching(A):
             return xp.linalg.cholesky(A)
         return cholesky_by_hand(xp.tril(A) + xp.tril(A, -1).T)  # whose error knows the pivot
-    # NumPy and SciPy bring a BLAS each, and the idle threads of one keep the other waiting: what follows
-    # one of NumPy's products is faster in NumPy. Its error does not know the pivot, SciPy's does.
-    with suppress(np.linalg.LinAlgError):
-        return np.linalg.cholesky(A)
+    overwrite = overwrite and A.flags.c_contiguous
+    if not overwrite:
+        # NumPy and SciPy bring a BLAS each, and the idle threads of one keep the other waiting: what follows
+        # one of NumPy's products is faster in NumPy. Its error does not know the pivot, SciPy's does.
+        with suppress(np.linalg.LinAlgError):
+            return np.linalg.cholesky(A)
     (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (A,))
-    pivot = potrf(A.T, lower=False)[1] - 1  # the upper triangle of A', in the order of memory it wants
-    raise NotPositiveDefiniteError(f"A is not positive definite: pivot {pivot} is not positive", pivot)
+    U, info = potrf(A.T, lower=False, overwrite_a=overwrite, clean=True)  # A' lies as LAPACK wants it
+    if info:
+        pivot = info - 1
+        raise NotPositiveDefiniteError(f"A is not positive definite: pivot {pivot} is not positive", pivot)
+    return U.T
 
 
 def invert_cholesky(L: Array) -> Array:
