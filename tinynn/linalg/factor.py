@@ -101,8 +101,7 @@ def _factor_block(A: Array, scale: Array, first: int) -> Array:
     try:
         L = lapack.cholesky(A, overwrite=True)
     except NotPositiveDefiniteError as error:
-        assert error.pivot is not None  # Cholesky's errors name it
-        pivot = first + error.pivot
+        pivot = first + error.pivot  # type: ignore[operator]  # those of Cholesky name it
         raise NotPositiveDefiniteError(f"A is not positive definite: pivot {pivot}", pivot) from error
     small = L.diagonal() ** 2 <= LOST * scale
     if small.any():
